@@ -1,0 +1,16 @@
+import type { Clock } from './clock'
+import type { Disk } from './disk'
+import type { Logger } from './logger'
+import type { Network } from './network'
+import type { Random } from './random'
+import type { Timers } from './timers'
+
+/** Everything that a node or client may touch outside its own memory. */
+export interface Ports {
+  readonly clock: Clock
+  readonly timers: Timers
+  readonly random: Random
+  readonly disk: Disk
+  readonly network: Network
+  readonly logger: Logger
+}

@@ -1,0 +1,49 @@
+import { ValueKind } from './cell'
+import { messagePackFault, pack, unpack } from './message-pack'
+
+/** What a cell stores of a user's value. */
+export interface EncodedValue {
+  readonly kind: ValueKind
+  readonly bytes: Buffer
+}
+
+/**
+ * Strings become UTF-8 text, Buffers and Uint8Arrays their bytes (not copied), anything else
+ * MessagePack; the kind is kept beside the bytes, so a value comes back as what it was.
+ *
+ * A Uint8Array comes back as a Buffer. Functions, symbols and `undefined` are not values; a string
+ * with a lone surrogate has no UTF-8 form.
+ *
+ * @throws TypeError for what cannot be stored.
+ */
+export function encodeValue(value: unknown): EncodedValue {
+  if (typeof value === 'string') return { kind: ValueKind.text, bytes: encodeText(value, 'value') }
+  if (value instanceof Uint8Array) {
+    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    return { kind: ValueKind.bytes, bytes }
+  }
+  if (value === undefined || typeof value === 'function' || typeof value === 'symbol') {
+    throw new TypeError(`${typeof value} cannot be stored; use del() to remove a key`)
+  }
+  const bytes = pack(value)
+  const fault = messagePackFault(bytes)
+  if (fault !== undefined) throw new TypeError(`the value cannot be stored: ${fault}`)
+  return { kind: ValueKind.messagePack, bytes }
+}
+
+/** @returns the value; Buffers are copies of the caller's own. @throws RangeError on damage. */
+export function decodeValue(kind: number, bytes: Buffer): unknown {
+  if (kind === ValueKind.text) return bytes.toString('utf8')
+  if (kind === ValueKind.bytes) return Buffer.from(bytes)
+  return unpack(bytes)
+}
+
+/** UTF-8 of `text`. @throws TypeError when it has a lone surrogate, which would not come back. */
+export function encodeText(text: string, what: 'key' | 'value'): Buffer {
+  const bytes = Buffer.from(text, 'utf8')
+  // EF BF BD is the replacement character: only then can a lone surrogate have been replaced.
+  if (bytes.includes('\ufffd') && bytes.toString('utf8') !== text) {
+    throw new TypeError(`the ${what} has a lone surrogate, which UTF-8 cannot carry`)
+  }
+  return bytes
+}
