@@ -9,7 +9,12 @@ export const DEPTH_MAX = 64
  * One packer for control messages and users' values. `moreTypes` keeps Map, Set, Date, Error,
  * RegExp and typed arrays what they were; records stay off, so every message stands alone.
  */
-const packr = new Packr({ useRecords: false, moreTypes: true, mapsAsObjects: true, copyBuffers: true })
+const packr = new Packr({
+  useRecords: false,
+  moreTypes: true,
+  mapsAsObjects: true,
+  copyBuffers: true,
+})
 
 /** Encodes a value. @returns bytes of the caller's own. */
 export function pack(value: unknown): Buffer {

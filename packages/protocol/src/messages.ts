@@ -18,7 +18,7 @@ export const MessageType = Object.freeze({
   PING: 6,
   /** f64 the token again, f64 the sender's monotonic milliseconds. */
   PONG: 7,
-  /** u32 id, then MessagePack { method, params }. */
+  /** u32 id, f64 deadline, then MessagePack { method, params }; see `control.ts`. */
   CALL: 8,
   /** u32 id, then MessagePack result. */
   RESULT: 9,
