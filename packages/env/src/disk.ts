@@ -15,7 +15,7 @@ export interface Disk {
   readFile(path: string): Promise<Buffer>
   /** Names (not paths) in a directory, sorted by their bytes. @throws ENOENT */
   list(directory: string): Promise<string[]>
-  /** Makes a directory and its missing parents; fine when it exists. Durable after `syncDirectory`. */
+  /** Makes a directory and its missing parents, durable on return; fine when it exists. */
   makeDirectory(path: string): Promise<void>
   /** Atomically replaces `to` by `from`; durable only after `syncDirectory` of its folder. */
   rename(from: string, to: string): Promise<void>

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import * as zlib from 'node:zlib'
 
 /**
@@ -23,3 +24,8 @@ const CRC_TABLE: Int32Array = Int32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit += 1) crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
   return crc
 })
+
+/** SHA-256 of UTF-8 text, in hexadecimal. For names that must not collide; never on a hot path. */
+export function sha256Hex(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
+}

@@ -2,7 +2,6 @@ import type { ConsistencyLevel } from './consistency-level'
 import type { CassioError, WireError } from './errors'
 import { errorFromWire, errorToWire } from './errors'
 import { pack, unpack } from './message-pack'
-import type { Challenge, Hello } from './messages'
 
 /**
  * Control calls: MessagePack, by name. Everything that is not get, set or del.
@@ -13,9 +12,10 @@ import type { Challenge, Hello } from './messages'
  * | status  | none            | `NodeStatus`  |
  * | explain | `ExplainParams` | `Explanation` |
  * | scan    | `ScanParams`    | `ScanPage`    |
- * | page    | `PageParams`    | `PageResult`  (node to node) |
+ * | page    | `PageParams`    | `PageResult`, node to node |
+ * | vote    | `VoteParams`    | `VoteResult`, node to node |
  */
-export type ControlMethod = 'map' | 'status' | 'explain' | 'scan' | 'page'
+export type ControlMethod = 'map' | 'status' | 'explain' | 'scan' | 'page' | 'vote'
 
 export interface NodeLoad {
   readonly keys: number
@@ -130,6 +130,17 @@ export interface PageResult {
   readonly until?: { readonly partition: number; readonly afterKey: Buffer }
 }
 
+export interface VoteParams {
+  readonly epoch: number
+  readonly key: Buffer
+}
+
+export interface VoteResult {
+  /** `VOTE_BYTES` as `writeVote` lays them out; null when the key has no cell. */
+  readonly vote: Buffer | null
+  readonly valueBytes: number
+}
+
 /** CALL: u32 id, f64 deadline in the receiver's monotonic milliseconds, MessagePack. */
 export const Call = Object.freeze({ id: 0, deadline: 4, rest: 12 })
 /** RESULT and FAULT: u32 id, MessagePack. */
@@ -192,10 +203,4 @@ export function decodeGoodbye(body: Buffer): CassioError {
   } catch {
     return errorFromWire(undefined)
   }
-}
-
-/** What the two sides of a handshake claim, as the text that their proofs are bound to. */
-export function handshakeText(hello: Hello, challenge: Challenge): string {
-  const claims = [hello.protocol, hello.role, hello.nodeId ?? '', hello.address ?? '']
-  return [...claims, challenge.nodeId].join('\n')
 }

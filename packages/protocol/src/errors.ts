@@ -6,6 +6,7 @@ export const ERROR_CODES = Object.freeze({
   CASSIO_UNAVAILABLE: 'Too few live replicas; start or reach the nodes named, or ask for fewer.',
   CASSIO_TIMEOUT:
     'Too few replicas answered in time; a write may have been applied: see the stamp.',
+  CASSIO_FAILED: 'Replicas refused; see the causes. A write may have been applied on others.',
   CASSIO_OVERLOADED: 'The node refused new work before doing any; try again after a pause.',
   CASSIO_INVALID: 'The request cannot be carried out as written; correct it.',
   CASSIO_KEY_TOO_LARGE: 'Keys are 1 to 65,535 bytes; use a shorter key.',

@@ -72,29 +72,25 @@ export const WRITTEN_SUPERSEDED = 1
  * WRITE and READ carry the coordinator's slot and sequence, which come back in the answer: the slot
  * finds the operation, the sequence tells a late answer to an earlier tenant of the slot.
  *
- * WRITE: u32 slot, u32 sequence, u32 epoch, u32 partition, f64 deadline, u8 flags, cell.
- * READ: u32 slot, u32 sequence, u32 epoch, u32 partition, f64 deadline, u8 mode (`ReadMode`), key.
+ * WRITE: u32 slot, u32 sequence, u32 epoch, f64 deadline, u8 zero, cell.
+ * READ: u32 slot, u32 sequence, u32 epoch, f64 deadline, u8 mode (`ReadMode`), key.
  */
 export const ReplicaRequest = Object.freeze({
   slot: 0,
   sequence: 4,
   epoch: 8,
-  partition: 12,
-  deadline: 16,
-  flags: 24,
-  rest: 25,
+  deadline: 12,
+  mode: 20,
+  rest: 21,
 })
 export const ReadMode = Object.freeze({ stamp: 0, value: 1 })
 
 /**
  * WRITE_ACK: u32 slot, u32 sequence, u8 outcome; after `dominated`, the newer stamp.
- * READ_ACK: u32 slot, u32 sequence, u8 outcome; after `cell` the cell, after `vote` the stamp, the
- * cell's flags (u8), its kind (u8), a CRC-32 of its value (u32) and its expiry (u48).
+ * READ_ACK: u32 slot, u32 sequence, u8 outcome; after `cell` the cell, after `vote` the 28 bytes of
+ * `writeVote`.
  */
 export const ReplicaAnswer = Object.freeze({ slot: 0, sequence: 4, outcome: 8, rest: 9 })
-/** Bytes after the outcome of a `vote`. */
-export const VOTE_BYTES = 28
-
 export const ReplicaOutcome = Object.freeze({
   /** The write is durable here and is now this key's newest version. */
   applied: 0,

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises'
+import { ExitCode } from '../exit-codes'
+import { type Io, isInteractive, say } from '../io'
+import { History, historyPath } from '../shell/history'
+import { runRepl } from '../shell/repl'
+import { runScript } from '../shell/script'
+import { Session } from '../shell/session'
+import { exitCodeOf, onStopSignal, type StopSignal } from '../signals'
+import { invalid } from '../verbs/input'
+import { type ConnectFlags, type ConnectSettings, openClient, readConnectFlags } from './connect'
+
+/** `cassio shell`: a shell on a cluster that runs. */
+export async function runShell(flags: ConnectFlags, io: Io): Promise<number> {
+  const settings = readConnectFlags(flags, io.environment)
+  const stop = new AbortController()
+  let stoppedBy: StopSignal | undefined
+  const forget = onStopSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => {
+    stoppedBy = signal
+    stop.abort()
+  })
+  try {
+    const code = await openShell(settings, io, stop.signal)
+    return stoppedBy === undefined ? code : exitCodeOf(stoppedBy)
+  } finally {
+    forget()
+  }
+}
+
+/**
+ * A shell until its user leaves, its input ends, or `signal` says so: with a prompt for a person at a
+ * terminal, otherwise a script of lines.
+ * @returns the exit code.
+ */
+export async function openShell(
+  settings: ConnectSettings,
+  io: Io,
+  signal: AbortSignal,
+): Promise<number> {
+  const { consistency, timeoutMs } = settings
+  const interactive = isInteractive(io)
+  const { client, connected } = openClient(settings)
+  const session = new Session({
+    client,
+    connected,
+    io,
+    interactive,
+    ...(consistency === undefined ? {} : { consistency }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    monotonicMs: () => performance.now(),
+    readFile: (path) => {
+      if (path === '-') throw invalid('standard input is where the commands come from')
+      return readFile(path)
+    },
+  })
+  try {
+    await connected
+    if (interactive) {
+      say(io, `cassio shell on ${settings.contactPoints.join(', ')}; help lists the verbs`)
+      await runRepl(session, io, new History(historyPath(io.environment)), signal)
+      return ExitCode.ok
+    }
+    const failed = await runScript(session, io, signal)
+    return failed === 0 ? ExitCode.ok : ExitCode.error
+  } finally {
+    await client.disconnect()
+  }
+}

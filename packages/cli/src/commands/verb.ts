@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises'
+import { ExitCode } from '../exit-codes'
+import type { Io } from '../io'
+import { type Data, readEscapes } from '../shell/parse'
+import { exitCodeOf, onStopSignal, type StopSignal } from '../signals'
+import { optionsOf, VerbInput } from '../verbs/input'
+import { runVerb } from '../verbs/run'
+import type { Verb } from '../verbs/verb'
+import { type ConnectFlags, openClient, readConnectFlags } from './connect'
+import { attributeName } from './node-flags'
+
+export interface VerbFlags extends ConnectFlags {
+  readonly escapes?: boolean
+}
+
+/**
+ * A verb as a command of its own: `cassio get ryan`. Operands are taken as the system's shell gives
+ * them, unless --escapes asks for \xNN and \n to be read.
+ */
+export async function runVerbCommand(
+  verb: Verb,
+  words: readonly string[],
+  flags: VerbFlags,
+  io: Io,
+): Promise<number> {
+  const operands = flags.escapes ? words.map(readEscapes) : words
+  const input = new VerbInput(verb, operands, verbOptions(verb, flags))
+  const { client, connected } = openClient(readConnectFlags(flags, io.environment))
+  const stop = new AbortController()
+  let stoppedBy: StopSignal | undefined
+  const forget = onStopSignal(['SIGINT', 'SIGTERM'], (signal) => {
+    stoppedBy = signal
+    stop.abort()
+  })
+  const host = {
+    client,
+    connected,
+    style: io.outputStyle,
+    write: (bytes: string | Buffer) => io.output.write(bytes),
+    readFile: (path: string) => (path === '-' ? readAll(io) : readFile(path)),
+  }
+  try {
+    const finding = await runVerb(input, host, stop.signal)
+    return finding === 'found' ? ExitCode.ok : ExitCode.no
+  } catch (error) {
+    if (stoppedBy !== undefined) return exitCodeOf(stoppedBy)
+    throw error
+  } finally {
+    forget()
+    await client.disconnect()
+  }
+}
+
+function verbOptions(verb: Verb, flags: VerbFlags): Map<string, Data | true> {
+  const given = flags as Readonly<Record<string, string | true | undefined>>
+  const options = new Map<string, Data | true>()
+  for (const { name } of optionsOf(verb)) {
+    const value = given[attributeName(name)]
+    if (value !== undefined) options.set(name, value)
+  }
+  return options
+}
+
+async function readAll(io: Io): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const part of io.input) parts.push(Buffer.from(part))
+  return Buffer.concat(parts)
+}

@@ -1,0 +1,91 @@
+import type { MemberStatus, NodeStatus } from '@cassiopeia/protocol'
+import { formatBytes, formatDuration } from '../units'
+import type { Style } from './style'
+import { type Column, renderTable } from './table'
+
+/** What one node knows of itself and of the members. Pure. */
+export function renderStatus(status: NodeStatus, verbose: boolean, style: Style): string {
+  const parts = [renderCluster(status, style), renderMembers(status, verbose, style)]
+  if (verbose) parts.push(renderNode(status), renderCounters(status, style))
+  return parts.filter((part) => part !== '').join('\n\n')
+}
+
+function renderCluster(status: NodeStatus, style: Style): string {
+  if (status.clusterId === '') {
+    const missing = status.missing.length === 0 ? 'the others to agree' : status.missing.join(', ')
+    return style.yellow(`not formed yet; ${status.address} waits for ${missing}`)
+  }
+  const partitions = 2 ** status.partitionBits
+  return (
+    `${style.bold(`cluster ${shortId(status.clusterId)}`)}  epoch ${status.epoch}  ` +
+    `RF ${status.replicationFactor}  ${partitions} partitions  ` +
+    `${status.members.length} ${status.members.length === 1 ? 'member' : 'members'}`
+  )
+}
+
+function renderMembers(status: NodeStatus, verbose: boolean, style: Style): string {
+  if (status.members.length === 0) return ''
+  const datacenters = new Set(status.members.map((member) => member.datacenter)).size
+  const columns: Column[] = [
+    { title: 'ADDRESS' },
+    { title: 'ID' },
+    ...(datacenters > 1 ? [{ title: 'DATACENTER' }] : []),
+    { title: 'RACK' },
+    { title: 'STATE' },
+    ...(['PHI', 'HEARTBEAT', 'KEYS', 'BYTES', 'PARTITIONS', 'LATENCY'] as const).map((title) => ({
+      title,
+      align: 'right' as const,
+    })),
+  ]
+  const rows = status.members.map((member) => {
+    const isSelf = member.id === status.nodeId
+    return [
+      // The node that answered is marked: the verdicts are its own.
+      isSelf ? `${member.address} *` : member.address,
+      verbose ? member.id : shortId(member.id),
+      ...(datacenters > 1 ? [member.datacenter] : []),
+      member.rack,
+      renderState(member, isSelf, style),
+      member.phi.toFixed(1),
+      `${member.generation}:${member.heartbeat}`,
+      member.load === null ? '-' : String(member.load.keys),
+      member.load === null ? '-' : formatBytes(member.load.cellBytes),
+      String(member.partitions),
+      isSelf || member.latencyMs === 0 ? '-' : `${member.latencyMs.toFixed(1)}ms`,
+    ]
+  })
+  return `${renderTable(columns, rows, style)}\n${style.dim('* the node that answered')}`
+}
+
+function renderState(member: MemberStatus, isSelf: boolean, style: Style): string {
+  const colour = { alive: style.green, suspected: style.red, unknown: style.yellow }[member.state]
+  const state = colour(member.state)
+  return isSelf || member.connected ? state : `${state}, no connection`
+}
+
+function renderNode(status: NodeStatus): string {
+  const own = status.members.find((member) => member.id === status.nodeId)?.load
+  const lines = [
+    `node ${status.nodeId} at ${status.address}, version ${status.version}, ` +
+      `up ${formatDuration(status.uptimeMs)}`,
+    `${status.clients} clients, ${status.operationsInFlight} operations in flight`,
+  ]
+  if (own) {
+    lines.push(
+      `${formatBytes(own.memoryBytes)} of memory for cells, ` +
+        `${formatBytes(own.logBytes)} of commit log, ${own.requests} requests answered`,
+    )
+  }
+  return lines.join('\n')
+}
+
+function renderCounters(status: NodeStatus, style: Style): string {
+  const rows = Object.entries(status.counters).map(([name, count]) => [name, String(count)])
+  if (rows.length === 0) return ''
+  return renderTable([{ title: 'COUNTER' }, { title: 'SINCE START', align: 'right' }], rows, style)
+}
+
+/** The first group of a UUID: enough to tell the members of a cluster apart by eye. */
+export function shortId(id: string): string {
+  return id.slice(0, 8)
+}

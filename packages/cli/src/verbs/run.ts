@@ -1,0 +1,76 @@
+import { CassioError, type ConsistencyLevel } from '@cassiopeia/protocol'
+import { toCassioError } from '../render/error'
+import type { Style } from '../render/style'
+import type { VerbClient } from './client'
+import type { VerbInput } from './input'
+import type { Finding, RequestOptions, VerbCall } from './verb'
+
+/** What a front end offers to the verbs that it runs. */
+export interface VerbHost {
+  readonly client: VerbClient
+  readonly connected: Promise<void>
+  readonly style: Style
+  /** Levels and limits that hold where a call names none. */
+  readonly consistency?: ConsistencyLevel
+  readonly timeoutMs?: number
+  write(bytes: string | Buffer): void
+  readFile(path: string): Promise<Buffer>
+}
+
+/** The longest wait that the client takes: ten minutes. */
+export const TIMEOUT_MS_MAX = 600_000
+
+/**
+ * Runs one verb. With an aborted `signal` it ends at once, whether or not what it waits for takes
+ * notice.
+ * @throws CassioError
+ */
+export async function runVerb(
+  input: VerbInput,
+  host: VerbHost,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const asJson = input.flag('json')
+  try {
+    const call: VerbCall = {
+      client: host.client,
+      connect: async () => {
+        await host.connected
+        return host.client
+      },
+      input,
+      request: requestOptions(input, host, signal),
+      style: host.style,
+      print: (text, json) => {
+        if (!signal.aborted) host.write(`${asJson ? JSON.stringify(json) : text}\n`)
+      },
+      printRaw: (bytes) => host.write(bytes),
+      readFile: (path) => host.readFile(path),
+    }
+    return await untilAborted(input.verb.run(call), signal)
+  } catch (error) {
+    throw toCassioError(error)
+  }
+}
+
+function requestOptions(input: VerbInput, host: VerbHost, signal: AbortSignal): RequestOptions {
+  const consistency = input.consistency() ?? host.consistency
+  const timeoutMs = input.wholeNumber('timeout-ms', 1, TIMEOUT_MS_MAX) ?? host.timeoutMs
+  return {
+    signal,
+    ...(consistency === undefined || !input.verb.takesConsistency ? {} : { consistency }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  }
+}
+
+function untilAborted<Value>(running: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => {
+      // The client's own error knows more: it comes first where the client was waiting.
+      setImmediate(reject, new CassioError('CASSIO_ABORTED', 'the command was interrupted'))
+    }
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    running.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

@@ -1,0 +1,208 @@
+import {
+  CassioError,
+  type ControlMethod,
+  type ErrorDetails,
+  MessageType,
+  type NodeCause,
+} from '@cassiopeia/protocol'
+import type { AnswerShape } from './answers'
+import type { Sleeper } from './deadline-queue'
+import type { NodeConnection } from './node-connection'
+import type { PoolNode } from './pool-node'
+import { Reluctance, type RoutableRequest } from './routing-policy'
+
+/** Causes kept for a call's error; a call that was refused more often names the first ones. */
+const CAUSES_MAX = 16
+
+/** One request of an operation to one node. */
+export class Attempt {
+  /** False while the request waits for the turn's write; then `id` and `sentMs` mean nothing. */
+  isSent = false
+  id = 0
+  sentMs = 0
+  /** By this process's clock: the node drops the request, and never begins it, after this. */
+  deadlineMs = 0
+  /** Neither an answer nor silence matters any more. */
+  isOver = false
+
+  constructor(
+    readonly operation: Operation,
+    readonly node: PoolNode,
+    readonly connection: NodeConnection,
+  ) {}
+}
+
+/** A GET or PUT to be laid out, or the words of a control call. */
+export type Body =
+  | { readonly type: typeof MessageType.GET | typeof MessageType.PUT; readonly bytes: Buffer }
+  | {
+      readonly type: typeof MessageType.CALL
+      readonly method: ControlMethod
+      readonly params: unknown
+    }
+
+/** Who hears of an operation's abort. */
+export interface AbortListener {
+  onAbort(operation: Operation): void
+}
+
+/** Where the promise of a call and its signal lead. */
+export interface Caller {
+  readonly resolve: (answer: unknown) => void
+  readonly reject: (error: unknown) => void
+  readonly signal: AbortSignal | undefined
+  readonly listener: AbortListener
+}
+
+/** What an operation without a request under way is waiting for. */
+export type WaitingFor = 'connection' | 'map' | 'pause'
+
+/** Bytes that a control call is taken for; they are few and small. */
+const CALL_BYTES = 1024
+
+/**
+ * One call of the API while it is under way: what was asked, the requests that are out for it, and
+ * what the nodes have said so far. The dispatcher decides; this only remembers.
+ */
+export class Operation implements Sleeper, RoutableRequest<PoolNode> {
+  wakeTick = -1
+  isDone = false
+  /** Requests that are out, oldest first. Writes have one at most. */
+  readonly attempts: Attempt[] = []
+  /** Requests sent so far. */
+  sentCount = 0
+  pauses = 0
+  /** No request before this. */
+  resumeMs = 0
+  waiting: WaitingFor | 'nothing' = 'nothing'
+  /** Some node may have applied this write, or may do so yet. */
+  mayBeApplied = false
+  /** The last answer CASSIO_TIMEOUT: it says how far the write got. */
+  timeout: CassioError | undefined
+  /** The last refusal of the kind that sends us to another node. */
+  refusal: CassioError | undefined
+  private refusedBy: PoolNode[] | undefined
+  private lastNode: PoolNode | undefined
+  private causes: NodeCause[] | undefined
+
+  /** When the caller wants an answer at the latest. */
+  readonly deadlineMs: number
+
+  constructor(
+    readonly body: Body,
+    /** The key's hash; -1 when any node will do. */
+    readonly hash: number,
+    readonly level: number,
+    readonly shape: AnswerShape,
+    startedMs: number,
+    readonly timeoutMs: number,
+    /** The one node that can answer, for calls about a node. */
+    readonly target: PoolNode | undefined,
+    private readonly caller: Caller,
+  ) {
+    this.deadlineMs = startedMs + timeoutMs
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.caller.signal
+  }
+
+  resolve(answer: unknown): void {
+    this.caller.resolve(answer)
+  }
+
+  reject(error: CassioError): void {
+    this.caller.reject(error)
+  }
+
+  /** The key of a read. */
+  get key(): Buffer | undefined {
+    return this.body.type === MessageType.GET ? this.body.bytes : undefined
+  }
+
+  get isWrite(): boolean {
+    return this.body.type === MessageType.PUT
+  }
+
+  get bytes(): number {
+    return this.body.type === MessageType.CALL ? CALL_BYTES : this.body.bytes.length
+  }
+
+  get verb(): string {
+    if (this.body.type === MessageType.CALL) return this.body.method
+    return this.isWrite ? 'the write' : 'the read'
+  }
+
+  /** The newest request that is out. */
+  get newest(): Attempt | undefined {
+    return this.attempts[this.attempts.length - 1]
+  }
+
+  /** Called by the AbortSignal; the operation is its own listener, so a call needs no closure. */
+  handleEvent(): void {
+    this.caller.listener.onAbort(this)
+  }
+
+  begin(attempt: Attempt): void {
+    this.attempts.push(attempt)
+    this.lastNode = attempt.node
+  }
+
+  end(attempt: Attempt): void {
+    const index = this.attempts.indexOf(attempt)
+    if (index >= 0) this.attempts.splice(index, 1)
+  }
+
+  refuse(node: PoolNode, error: CassioError): void {
+    this.refusal = error
+    this.refusedBy ??= []
+    this.refusedBy.push(node)
+  }
+
+  note(node: string, error: CassioError): void {
+    this.causes ??= []
+    if (this.causes.length >= CAUSES_MAX) return
+    if (error.causes.length > 0) this.causes.push(...error.causes)
+    else this.causes.push({ node, code: error.code, message: error.message })
+  }
+
+  reluctance(node: PoolNode): Reluctance {
+    if (this.refusedBy?.includes(node)) return Reluctance.never
+    for (const attempt of this.attempts) if (attempt.node === node) return Reluctance.never
+    return node === this.lastNode ? Reluctance.some : Reluctance.none
+  }
+
+  get outcome(): 'none' | 'unknown' {
+    const isUnknown = this.mayBeApplied || (this.isWrite && this.attempts.some((a) => a.isSent))
+    return isUnknown ? 'unknown' : 'none'
+  }
+
+  /** What is known of the operation, for the error that ends it. */
+  failure(
+    code: CassioError['code'],
+    message: string,
+    details: ErrorDetails = {},
+    cause?: unknown,
+  ): CassioError {
+    const causes = [...(this.causes ?? []), ...(details.causes ?? [])].slice(0, CAUSES_MAX)
+    const applied = details.applied === 'unknown' ? 'unknown' : this.outcome
+    return new CassioError(
+      code,
+      message,
+      { ...details, applied, causes },
+      cause === undefined ? undefined : { cause },
+    )
+  }
+
+  /** A node's own error, with what the operation knows added to it. */
+  failureFrom(error: CassioError, message = error.message): CassioError {
+    const { code, received, required, stamp, applied } = error
+    const details = {
+      applied,
+      ...(received === undefined ? {} : { received }),
+      ...(required === undefined ? {} : { required }),
+      ...(stamp === undefined ? {} : { stamp }),
+    }
+    return this.failure(code, message, details, error.cause)
+  }
+}

@@ -1,0 +1,189 @@
+import { keyHash, partitionOf } from '@cassiopeia/placement'
+import {
+  CassioError,
+  CellFlag,
+  cellValue,
+  compareStamps,
+  type ExplainParams,
+  type Explanation,
+  formatStamp,
+  KEY_BYTES_MAX,
+  type ReplicaVote,
+  VOTE_BYTES,
+  type VoteParams,
+  type VoteResult,
+  votesAgree,
+  writeVote,
+} from '@cassiopeia/protocol'
+import type { Store } from '@cassiopeia/storage'
+import type { ClusterView } from '../topology/cluster-view'
+import type { PeerCalls } from '../transport/peer-calls'
+
+export interface ExplainerPorts {
+  nowMs(): number
+  wallMs(): number
+}
+
+interface Ballot {
+  readonly member: number
+  readonly result: VoteResult | CassioError
+  readonly latencyMs: number
+}
+
+/** Holds a vote of all replicas on one key and tells how it went; repairs nothing. */
+export class Explainer {
+  constructor(
+    private readonly store: Store,
+    private readonly calls: PeerCalls,
+    private readonly ports: ExplainerPorts,
+  ) {}
+
+  /** This node's own vote. */
+  vote(key: Buffer): Promise<VoteResult> {
+    const hash = keyHash(key, 0, key.length)
+    return new Promise((resolve, reject) => {
+      const sink = {
+        onRead(_token: number, cell: Buffer | undefined, at: number): void {
+          if (cell === undefined) {
+            resolve({ vote: null, valueBytes: 0 })
+            return
+          }
+          const vote = Buffer.alloc(VOTE_BYTES)
+          writeVote(vote, 0, cell, at)
+          resolve({ vote, valueBytes: cellValue(cell, at).length })
+        },
+        onReadFailed(_token: number, error: CassioError): void {
+          reject(error)
+        },
+      }
+      this.store.read(key, 0, key.length, 0, hash, sink, 0)
+    })
+  }
+
+  async explain(view: ClusterView, params: unknown, timeoutMs: number): Promise<Explanation> {
+    const key = readKey(params)
+    const { table, map, ownIndex } = view
+    const partition = partitionOf(keyHash(key, 0, key.length), table.partitionBits)
+    const members = Array.from({ length: table.replicationFactor }, (_, slot) =>
+      table.replica(partition, slot),
+    ).filter((member) => member >= 0)
+    const ballots = await Promise.all(
+      members.map((member) => this.collect(view, member, key, timeoutMs)),
+    )
+    const winner = findWinner(ballots)
+    const wallMs = this.ports.wallMs()
+    const votes = ballots.map((ballot) => describe(view, ballot, winner, wallMs))
+    return {
+      partition,
+      epoch: map.epoch,
+      wallMs,
+      coordinator: view.addressOf(ownIndex),
+      votes,
+      outcome: winner === undefined ? 'none' : stateOf(winner, wallMs),
+      winner: winner === undefined ? null : formatStamp(winner, 0),
+      rule: ruleOf(votes),
+    }
+  }
+
+  private async collect(
+    view: ClusterView,
+    member: number,
+    key: Buffer,
+    timeoutMs: number,
+  ): Promise<Ballot> {
+    const startedMs = this.ports.nowMs()
+    const params: VoteParams = { epoch: view.map.epoch, key }
+    const peer = view.peers[member]
+    let result: VoteResult | CassioError
+    try {
+      result =
+        peer === undefined
+          ? await this.vote(key)
+          : readVote(await this.calls.call(peer, 'vote', params, timeoutMs))
+    } catch (error) {
+      result = error as CassioError
+    }
+    return { member, result, latencyMs: this.ports.nowMs() - startedMs }
+  }
+}
+
+/** Checks a foreign request for one key. @throws CassioError CASSIO_INVALID. */
+export function readKey(params: unknown): Buffer {
+  const key = (params as Partial<ExplainParams> | null)?.key
+  if (!(key instanceof Uint8Array) || key.length === 0 || key.length > KEY_BYTES_MAX) {
+    throw new CassioError('CASSIO_INVALID', 'the request names no key of 1 to 65,535 bytes')
+  }
+  return Buffer.from(key)
+}
+
+function readVote(result: unknown): VoteResult {
+  const { vote, valueBytes } = (result ?? {}) as Partial<VoteResult>
+  const isVote = vote === null || (vote instanceof Uint8Array && vote.length === VOTE_BYTES)
+  if (!isVote || !Number.isInteger(valueBytes)) {
+    throw new CassioError('CASSIO_PROTOCOL', 'the replica sent no vote')
+  }
+  return { vote: vote === null ? null : Buffer.from(vote), valueBytes: valueBytes! }
+}
+
+function voteOf(ballot: Ballot): Buffer | null {
+  return 'vote' in ballot.result ? ballot.result.vote : null
+}
+
+function findWinner(ballots: readonly Ballot[]): Buffer | undefined {
+  let winner: Buffer | undefined
+  for (const ballot of ballots) {
+    const vote = voteOf(ballot)
+    if (vote === null) continue
+    if (winner === undefined || compareStamps(vote, 0, winner, 0) > 0) winner = vote
+  }
+  return winner
+}
+
+function stateOf(vote: Buffer, wallMs: number): 'value' | 'tombstone' | 'expired' {
+  const flags = vote[16]!
+  if ((flags & CellFlag.tombstone) !== 0) return 'tombstone'
+  return (flags & CellFlag.expires) !== 0 && vote.readUIntBE(18, 6) <= wallMs ? 'expired' : 'value'
+}
+
+function describe(
+  view: ClusterView,
+  ballot: Ballot,
+  winner: Buffer | undefined,
+  wallMs: number,
+): ReplicaVote {
+  const { result, member, latencyMs } = ballot
+  const who = { node: view.map.members[member]!.id, address: view.addressOf(member), latencyMs }
+  if (!('vote' in result)) {
+    const isSilent = result.code === 'CASSIO_TIMEOUT' || result.code === 'CASSIO_CONNECTION'
+    const state = isSilent ? 'silent' : 'refused'
+    return { ...who, state, verdict: 'silent', stamp: null, valueBytes: 0, expiryMs: 0 }
+  }
+  const { vote, valueBytes } = result
+  if (vote === null) {
+    const verdict = winner === undefined ? 'newest' : 'stale'
+    return { ...who, state: 'none', verdict, stamp: null, valueBytes, expiryMs: 0 }
+  }
+  return {
+    ...who,
+    state: stateOf(vote, wallMs),
+    verdict: votesAgree(vote, 0, winner!, 0) ? 'newest' : 'stale',
+    stamp: formatStamp(vote, 0),
+    valueBytes,
+    expiryMs: vote.readUIntBE(18, 6),
+  }
+}
+
+function ruleOf(votes: readonly ReplicaVote[]): string {
+  const count = (verdict: ReplicaVote['verdict']): number =>
+    votes.filter((vote) => vote.verdict === verdict).length
+  const silent = count('silent')
+  const heard = votes.length - silent
+  const stale = count('stale')
+  const unheard = silent === 0 ? '' : `; ${silent} did not vote`
+  if (heard === 0) return 'no replica voted'
+  if (stale === 0) return `all ${heard} votes agree${unheard}`
+  return (
+    `the newest stamp wins; ${stale} of ${heard} votes are older, and a read at QUORUM that ` +
+    `meets one of them repairs it before it answers${unheard}`
+  )
+}

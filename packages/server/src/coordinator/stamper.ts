@@ -1,0 +1,125 @@
+import type { Clock, Disk, Logger, Timer, Timers } from '@cassiopeia/env'
+import { type CassioError, STAMP_MS_MAX } from '@cassiopeia/protocol'
+import { readRecord, writeRecord } from '@cassiopeia/storage'
+import { HybridClock } from './hybrid-clock'
+
+export interface StamperPorts {
+  readonly clock: Clock
+  readonly disk: Disk
+  readonly timers: Timers
+  readonly logger: Logger
+}
+
+/**
+ * The node's hybrid clock with its reservation kept on disk, ahead of use. A stamp that must wait for
+ * the reservation to be written (after the wall clock has jumped) waits some milliseconds, in order.
+ */
+export class Stamper {
+  private writing = false
+  private closed = false
+  private timer: Timer | undefined
+  private waiting: (() => void)[] = []
+
+  private constructor(
+    readonly clock: HybridClock,
+    private readonly path: string,
+    private readonly aheadMs: number,
+    private readonly ports: StamperPorts,
+    private readonly onFatal: (error: CassioError) => void,
+  ) {}
+
+  /** @returns with a reservation granted, so that the first stamp need not wait. */
+  static async open(
+    path: string,
+    options: { tag: Buffer; reserveAheadMs: number; maxClockAheadMs: number },
+    ports: StamperPorts,
+    onFatal: (error: CassioError) => void,
+  ): Promise<Stamper> {
+    const record = await readRecord(ports.disk, path)
+    const reservedMs = record === undefined ? 0 : record.readUIntBE(0, 6)
+    const clock = new HybridClock(options.tag, reservedMs, options.maxClockAheadMs)
+    const stamper = new Stamper(clock, path, options.reserveAheadMs, ports, onFatal)
+    await stamper.catchUp(options.maxClockAheadMs)
+    await stamper.reserve()
+    stamper.watch()
+    return stamper
+  }
+
+  /** Writes a stamp to `target[at]`. @returns false when it must wait: see `whenReady`. */
+  stamp(target: Buffer, at: number): boolean {
+    if (this.clock.next(this.ports.clock.wallMs(), target, at)) return true
+    void this.reserve()
+    return false
+  }
+
+  /** Calls `run` once the next reservation has been granted. */
+  whenReady(run: () => void): void {
+    this.waiting.push(run)
+    void this.reserve()
+  }
+
+  /** A stamp was met: later ones of this node are above it. The caller has judged it. */
+  observe(stamps: Buffer, at: number): void {
+    this.clock.observe(stamps, at)
+  }
+
+  isTooFarAhead(stamps: Buffer, at: number): boolean {
+    return this.clock.isTooFarAhead(stamps, at, this.ports.clock.wallMs())
+  }
+
+  /** Gives back what was reserved and not used, so that restarts do not run ahead of the wall clock. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    this.timer?.cancel()
+    if (!this.writing) await this.persist(this.clock.frontMs)
+  }
+
+  /**
+   * A node that crashes again and again reserves a little more each time. Before its stamps would be
+   * refused elsewhere as too far ahead, it waits for the wall clock. When the clock has been set far
+   * back, waiting would be useless.
+   */
+  private async catchUp(maxClockAheadMs: number): Promise<void> {
+    const aheadMs = this.clock.frontMs - this.ports.clock.wallMs()
+    if (aheadMs > 2 * maxClockAheadMs) {
+      this.ports.logger.warn('the wall clock is behind stamps given earlier', { aheadMs })
+    } else if (aheadMs > maxClockAheadMs / 2) {
+      const waitMs = aheadMs - maxClockAheadMs / 2
+      this.ports.logger.info('waiting for the wall clock after repeated crashes', { waitMs })
+      await new Promise<void>((resolve) => this.ports.timers.after(waitMs, resolve))
+    }
+  }
+
+  private watch(): void {
+    this.timer = this.ports.timers.after(this.aheadMs / 8, () => {
+      void this.reserve()
+      this.watch()
+    })
+  }
+
+  private async reserve(): Promise<void> {
+    const wallMs = this.ports.clock.wallMs()
+    const due = this.clock.reservationDue(wallMs, this.aheadMs)
+    if (due === undefined || this.writing || this.closed) return
+    this.writing = true
+    try {
+      await this.persist(due)
+    } catch (error) {
+      // Without a reservation no write can be stamped; going on would mean guessing.
+      if (!this.closed) this.onFatal(error as CassioError)
+      return
+    }
+    this.writing = false
+    this.clock.grant(due)
+    const ready = this.waiting
+    this.waiting = []
+    for (const run of ready) run()
+  }
+
+  private async persist(ms: number): Promise<void> {
+    const record = Buffer.alloc(6)
+    record.writeUIntBE(Math.min(ms, STAMP_MS_MAX), 0, 6)
+    await writeRecord(this.ports.disk, this.path, record)
+  }
+}

@@ -1,0 +1,196 @@
+import {
+  type CassioError,
+  CELL_STAMP_AT,
+  CellFlag,
+  type ConsistencyCode,
+  cellFlags,
+  cellSize,
+  type ErrorCode,
+  type ErrorDetails,
+  formatStamp,
+  type NodeCause,
+  ReplicaAnswer,
+  ReplicaOutcome,
+  requiredReplicas,
+} from '@cassiopeia/protocol'
+import type { WriteSink } from '@cassiopeia/storage'
+import { type Coordination, replicaCause, shortfall } from './coordination'
+import { type Requester, serialOf, slotOf, ticketOf, WriteOperation } from './operation'
+import { sendWriteOperation } from './replica-channel'
+import { WriteStep } from './write-core'
+
+/** Rounds of stamping above newer versions before giving up; more than one is rare. */
+const ROUNDS_MAX = 4
+
+/** Serves sets and deletes: stamps the cell, sends it to every replica, answers at the level. */
+export class WriteCoordinator implements WriteSink {
+  constructor(private readonly shared: Coordination) {}
+
+  /**
+   * @param cell A sound cell at `cell[at]` with an absolute expiry; the coordinator keeps the buffer
+   * until it answers and writes the stamp into it, unless the client gave one.
+   * @param deadlineMs By this node's monotonic clock. Past it nothing more is sent.
+   */
+  put(
+    requester: Requester,
+    token: number,
+    level: ConsistencyCode,
+    deadlineMs: number,
+    cell: Buffer,
+    at: number,
+    partition: number,
+    hash: number,
+  ): void {
+    const { shared } = this
+    const bytes = cellSize(cell, at)
+    if (!shared.admits(requester, token, bytes)) return
+    const view = shared.view!
+    const write = shared.operations.takeWrite()
+    write.requester = requester
+    write.token = token
+    write.required = requiredReplicas(level, view.map.replicationFactor)
+    write.partition = partition
+    write.hash = hash
+    write.cell = cell
+    write.cellAt = at
+    write.rounds = 0
+    write.deadlineMs = deadlineMs
+    shared.placeReplicas(write, view)
+    shared.begin(write, bytes)
+    if (shared.liveReplicas(write) < write.required) {
+      shared.fail(write, shared.unavailable(write))
+      return
+    }
+    shared.counters.writes += 1
+    shared.watch(write, deadlineMs)
+    if (keepsStamp(write)) this.send(write)
+    else this.stampAndSend(write)
+  }
+
+  /** WRITE_ACK of a peer. */
+  onAck(write: WriteOperation, member: number, buffer: Buffer, from: number, to: number): void {
+    const outcome = buffer[from + ReplicaAnswer.outcome] as ReplicaOutcome
+    const replica = write.replicaOf(member)
+    if (replica < 0) return
+    const rest = from + ReplicaAnswer.rest
+    if (outcome === ReplicaOutcome.dominated && to - rest < 16) return
+    this.perform(write, write.core.onOutcome(replica, outcome, buffer, rest))
+  }
+
+  /** This node's own store has the cell. */
+  onWritten(ticket: number, newest: Buffer | undefined, newestAt: number): void {
+    const write = this.findOwn(ticket)
+    if (write === undefined) return
+    const outcome = newest === undefined ? ReplicaOutcome.applied : ReplicaOutcome.dominated
+    this.perform(write, write.core.onOutcome(0, outcome, newest, newestAt + CELL_STAMP_AT))
+  }
+
+  onWriteFailed(ticket: number, error: CassioError): void {
+    const write = this.findOwn(ticket)
+    if (write === undefined) return
+    const isBusy = error.code === 'CASSIO_OVERLOADED'
+    const outcome = isBusy ? ReplicaOutcome.overloaded : ReplicaOutcome.storage
+    this.perform(write, write.core.onOutcome(0, outcome))
+  }
+
+  onLost(write: WriteOperation, member: number): void {
+    const replica = write.replicaOf(member)
+    if (replica >= 0) this.perform(write, write.core.onLost(replica))
+  }
+
+  onDue(write: WriteOperation): void {
+    this.shared.counters.timeouts += 1
+    this.giveUp(write, 'CASSIO_TIMEOUT')
+  }
+
+  private stampAndSend(write: WriteOperation): void {
+    const { stamper } = this.shared
+    if (stamper.stamp(write.cell, write.stampAt)) {
+      this.send(write)
+      return
+    }
+    const { ticket } = write
+    stamper.whenReady(() => {
+      if (this.shared.operations.findByTicket(ticket) === write) this.stampAndSend(write)
+    })
+  }
+
+  private send(write: WriteOperation): void {
+    const { core, view, members } = write
+    core.begin(members.length, write.required, keepsStamp(write))
+    for (let replica = 0; replica < members.length; replica += 1) {
+      const member = members[replica]!
+      if (member === view.ownIndex) {
+        core.sent(replica)
+        const ticket = ticketOf(write.slot, write.sequence)
+        const { store } = this.shared
+        store.write(write.cell, write.cellAt, write.partition, write.hash, this, ticket)
+      } else if (sendWriteOperation(view.peers[member]!, write)) {
+        core.sent(replica)
+      }
+    }
+    this.perform(write, core.judge())
+  }
+
+  private perform(write: WriteOperation, step: WriteStep): void {
+    if (step === WriteStep.written) this.acknowledge(write)
+    else if (step === WriteStep.restamp) this.restamp(write)
+    else if (step === WriteStep.failed) this.giveUp(write, 'CASSIO_FAILED')
+  }
+
+  private acknowledge(write: WriteOperation): void {
+    const { core, requester, token, required, cell, stampAt } = write
+    const { received, dominated } = core
+    this.shared.end(write)
+    requester.onWritten(token, received, required, dominated, cell, stampAt)
+  }
+
+  private restamp(write: WriteOperation): void {
+    const { stamper, counters, operations, ports } = this.shared
+    counters.restamps += 1
+    write.rounds += 1
+    const isTooLate = ports.time.nowMs >= write.deadlineMs
+    if (write.rounds >= ROUNDS_MAX || isTooLate || stamper.isTooFarAhead(write.core.newest, 0)) {
+      this.giveUp(write, 'CASSIO_TIMEOUT')
+      return
+    }
+    stamper.observe(write.core.newest, 0)
+    // Answers to the earlier round must not count for this one.
+    write.sequence = operations.nextSequence()
+    this.stampAndSend(write)
+  }
+
+  private giveUp(write: WriteOperation, reason: 'CASSIO_TIMEOUT' | 'CASSIO_FAILED'): void {
+    const { core, view, members, required, cell, stampAt } = write
+    const causes: NodeCause[] = []
+    members.forEach((member, replica) => {
+      const outcome = core.outcomeOf(replica)
+      const held = outcome === ReplicaOutcome.applied || outcome === ReplicaOutcome.dominated
+      if (!held) causes.push(replicaCause(view, member, outcome))
+    })
+    const what = core.dominated ? 'hold it, under a newer version' : 'acknowledged the write'
+    const isUnknown = write.rounds > 0 || core.mayBeApplied()
+    const details: ErrorDetails = isUnknown
+      ? { applied: 'unknown', causes, stamp: formatStamp(cell, stampAt) }
+      : { applied: 'none', causes }
+    const code = isUnknown ? reason : commonCode(causes, reason)
+    this.shared.fail(write, shortfall(code, what, core.received, required, details))
+  }
+
+  private findOwn(ticket: number): WriteOperation | undefined {
+    const operation = this.shared.operations.find(slotOf(ticket), serialOf(ticket))
+    return operation instanceof WriteOperation ? operation : undefined
+  }
+}
+
+function keepsStamp(write: WriteOperation): boolean {
+  return (cellFlags(write.cell, write.cellAt) & CellFlag.clientStamp) !== 0
+}
+
+/** When nothing was applied and all replicas refused for one reason, that is the reason to give. */
+function commonCode(causes: readonly NodeCause[], otherwise: ErrorCode): ErrorCode {
+  const [first] = causes
+  return first !== undefined && causes.every((cause) => cause.code === first.code)
+    ? first.code
+    : otherwise
+}

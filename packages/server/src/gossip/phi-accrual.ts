@@ -1,0 +1,55 @@
+/**
+ * Suspicion of one peer, from the gaps between its heartbeats.
+ *
+ * phi = silence / (mean gap · ln 10): at phi 1 a live peer is this late about once in 10 times, at
+ * phi 8 once in 10⁸.
+ *
+ * @see Hayashibara et al., "The φ Accrual Failure Detector", SRDS 2004. Like Cassandra we assume
+ * exponential gaps, so the mean is the only parameter.
+ */
+export class PhiAccrual {
+  private readonly gaps: Float64Array
+  private count = 0
+  private next = 0
+  private sum = 0
+  private lastMs = Number.NaN
+
+  /**
+   * @param windowSize Gaps kept, 1..10,000. @throws RangeError outside that.
+   * @param gapMaxMs Longer gaps are outages, not habits, and are not learnt from.
+   */
+  constructor(
+    windowSize: number,
+    private readonly gapMaxMs: number,
+  ) {
+    if (!Number.isInteger(windowSize) || windowSize < 1 || windowSize > 10_000) {
+      throw new RangeError(`windowSize must be 1 to 10,000, not ${windowSize}`)
+    }
+    this.gaps = new Float64Array(windowSize)
+  }
+
+  /** @param nowMs Monotonic milliseconds, never less than in an earlier call. */
+  heartbeat(nowMs: number): void {
+    const gap = nowMs - this.lastMs
+    this.lastMs = nowMs
+    if (!(gap <= this.gapMaxMs)) return
+    if (this.count === this.gaps.length) this.sum -= this.gaps[this.next]!
+    else this.count += 1
+    this.gaps[this.next] = gap
+    this.sum += gap
+    this.next = (this.next + 1) % this.gaps.length
+  }
+
+  /** @returns Suspicion, 0 or more; 0 until two heartbeats have arrived. */
+  phi(nowMs: number): number {
+    if (this.count === 0) return 0
+    // Heartbeats that came in one burst would make any silence suspicious.
+    const mean = Math.max(1, this.sum / this.count)
+    return Math.max(0, nowMs - this.lastMs) / (mean * Math.LN10)
+  }
+
+  /** Whether any heartbeat has arrived. */
+  get heard(): boolean {
+    return !Number.isNaN(this.lastMs)
+  }
+}

@@ -1,0 +1,67 @@
+import type { PageParams, PageResult } from '@cassiopeia/protocol'
+import { CassioError, cellKey, cellSize, cellWithoutValue } from '@cassiopeia/protocol'
+import type { Store } from '@cassiopeia/storage'
+
+/** Bytes of cells in one page, whatever the limit on their number. */
+const PAGE_BYTES_MAX = 1024 * 1024
+/** Cells examined for one page, whether or not they match. */
+const EXAMINED_MAX = 10_000
+export const PAGE_CELLS_MAX = 10_000
+
+/**
+ * One replica's share of a scan: its cells of the partitions named, in order, until the page is full.
+ * Tombstones and expired cells are part of it, since another replica may still hold what they cover.
+ */
+export async function readPage(store: Store, params: PageParams): Promise<PageResult> {
+  const cells: [number, Buffer][] = []
+  let bytes = 0
+  let examined = 0
+  for (const [i, partition] of params.partitions.entries()) {
+    let until: Buffer | undefined
+    await store.scan(partition, i === 0 ? params.afterKey : undefined, (cell, at) => {
+      if (cells.length >= params.limit || bytes >= PAGE_BYTES_MAX || examined >= EXAMINED_MAX) {
+        return false
+      }
+      examined += 1
+      const key = cellKey(cell, at)
+      until = Buffer.from(key)
+      if (params.prefix === undefined || startsWith(key, params.prefix)) {
+        const copy = params.keysOnly
+          ? cellWithoutValue(cell, at)
+          : Buffer.from(cell.subarray(at, at + cellSize(cell, at)))
+        cells.push([partition, copy])
+        bytes += copy.length
+      }
+      return true
+    })
+    const isFull =
+      cells.length >= params.limit || bytes >= PAGE_BYTES_MAX || examined >= EXAMINED_MAX
+    if (isFull) {
+      const afterKey = until ?? params.afterKey ?? Buffer.alloc(0)
+      return { cells, until: { partition, afterKey } }
+    }
+  }
+  return { cells }
+}
+
+/** Checks a foreign request. @throws CassioError CASSIO_INVALID. */
+export function readPageParams(params: unknown): PageParams {
+  const page = params as Partial<PageParams> | null
+  const isSound =
+    Number.isInteger(page?.epoch) &&
+    Array.isArray(page?.partitions) &&
+    page.partitions.length > 0 &&
+    page.partitions.every((partition) => Number.isInteger(partition) && partition >= 0) &&
+    Number.isInteger(page.limit) &&
+    page.limit! >= 1 &&
+    page.limit! <= PAGE_CELLS_MAX &&
+    [page.afterKey, page.prefix].every((each) => each === undefined || each instanceof Uint8Array)
+  if (!isSound) throw new CassioError('CASSIO_INVALID', 'the page request is malformed')
+  return page as PageParams
+}
+
+function startsWith(key: Buffer, prefix: Buffer): boolean {
+  return (
+    key.length >= prefix.length && key.compare(prefix, 0, prefix.length, 0, prefix.length) === 0
+  )
+}

@@ -1,0 +1,70 @@
+import type { Disk, DiskFile } from '@cassiopeia/env'
+import {
+  BATCH_HEADER_BYTES,
+  encodeBatchHeader,
+  encodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentName,
+  segmentSeed,
+} from './format'
+
+/** The segment of the commit log that takes batches now. */
+export class Segment {
+  /** Bytes in the file: header and batches. */
+  bytes = SEGMENT_HEADER_BYTES
+  /** Bytes known to have reached the disk. */
+  durableBytes = SEGMENT_HEADER_BYTES
+  private readonly batchHeader = Buffer.alloc(BATCH_HEADER_BYTES)
+  private lastSync: Promise<void> = Promise.resolve()
+
+  private constructor(
+    readonly number: number,
+    private readonly file: DiskFile,
+    private readonly seed: number,
+  ) {}
+
+  /**
+   * Makes the file. When this resolves, the file and its header survive a power cut, so whatever
+   * recovery finds behind a segment header was written after that header was durable.
+   */
+  static async create(disk: Disk, directory: string, header: SegmentHeader): Promise<Segment> {
+    const file = await disk.open(`${directory}/${segmentName(header.number)}`, 'create')
+    try {
+      const bytes = encodeSegmentHeader(header)
+      await file.append([bytes])
+      await file.sync()
+      await disk.syncDirectory(directory)
+      return new Segment(header.number, file, segmentSeed(bytes))
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  /** Appends one batch. Call again only once the promise has settled; a rejection is fatal. */
+  async append(cellCount: number, cells: readonly Buffer[]): Promise<void> {
+    encodeBatchHeader(this.batchHeader, this.seed, this.bytes, this.durableBytes, cellCount, cells)
+    await this.file.append([this.batchHeader, ...cells])
+    this.bytes += BATCH_HEADER_BYTES
+    for (const range of cells) this.bytes += range.length
+  }
+
+  /**
+   * Makes durable what `append` had finished before the call. Syncs run one after the other, and
+   * since each begins only after the success of the one before, none follows a failed one: the
+   * system may report success for pages that it dropped.
+   */
+  sync(): Promise<void> {
+    this.lastSync = this.lastSync.then(async () => {
+      const bytes = this.bytes
+      await this.file.sync()
+      this.durableBytes = bytes
+    })
+    return this.lastSync
+  }
+
+  async close(): Promise<void> {
+    await this.file.close()
+  }
+}

@@ -1,0 +1,129 @@
+import { CassioError } from '@cassiopeia/protocol'
+
+/**
+ * When a write is acknowledged, and when the commit log is synced.
+ *
+ * - 'group': acknowledged after an fsync that covers every write waiting for it.
+ * - 'periodic': acknowledged once written; synced at most `syncIntervalMs` later. A killed process
+ *   loses nothing, a power cut loses at most that interval.
+ * - 'none': acknowledged once written; synced only when a segment is full and at close.
+ */
+export type SyncMode = 'group' | 'periodic' | 'none'
+
+export interface StoreOptions {
+  readonly directory: string
+  readonly sync?: SyncMode | undefined
+  readonly syncIntervalMs?: number | undefined
+  readonly segmentBytes?: number | undefined
+  readonly memoryBytesMax?: number | undefined
+  readonly pendingBytesMax?: number | undefined
+  readonly keyHash: (bytes: Buffer, start: number, end: number) => number
+  readonly partitionOf: (hash: number) => number
+  readonly onFatal: (error: CassioError) => void
+}
+
+/** Options after parsing: every one is present and within its limits. */
+export type StoreSettings = { readonly [Name in keyof StoreOptions]-?: Present<StoreOptions[Name]> }
+type Present<Value> = Exclude<Value, undefined>
+
+type OptionRow = { readonly doc: string } & (
+  | { readonly type: 'text' | 'function' }
+  | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
+  | {
+      readonly type: 'integer'
+      readonly default: number
+      readonly min: number
+      readonly max: number
+    }
+)
+
+const KIB = 1024
+const MIB = 1024 * KIB
+const GIB = 1024 * MIB
+
+/** Every option of a store. Options without a default must be given. */
+export const STORE_OPTIONS: { readonly [Name in keyof StoreOptions]-?: OptionRow } = Object.freeze({
+  directory: {
+    type: 'text',
+    doc: 'Where the store keeps its files; made when missing. One store at a time.',
+  },
+  sync: {
+    type: 'choice',
+    default: 'group',
+    choices: ['group', 'periodic', 'none'],
+    doc: 'When a write is acknowledged and the commit log synced.',
+  },
+  syncIntervalMs: {
+    type: 'integer',
+    default: 1_000,
+    min: 1,
+    max: 3_600_000,
+    doc: "With sync 'periodic': the longest that a written cell waits for its sync.",
+  },
+  segmentBytes: {
+    type: 'integer',
+    default: 64 * MIB,
+    min: KIB,
+    max: GIB,
+    doc: 'A commit log file takes no further batch once it has this size.',
+  },
+  memoryBytesMax: {
+    type: 'integer',
+    default: GIB,
+    min: MIB,
+    max: 64 * GIB,
+    doc: 'Memory for cells and their index; a write that would need more is refused.',
+  },
+  pendingBytesMax: {
+    type: 'integer',
+    default: 64 * MIB,
+    min: KIB,
+    max: GIB,
+    doc: 'Bytes taken by writes that are not settled yet; a write beyond is refused.',
+  },
+  keyHash: {
+    type: 'function',
+    doc: 'The hash of the key bytes[start..end): an integer from 0 to 2^52.',
+  },
+  partitionOf: { type: 'function', doc: 'The partition of a hash: an integer from 0.' },
+  onFatal: {
+    type: 'function',
+    doc: 'Called once when the log cannot be written or synced; no write succeeds afterwards.',
+  },
+})
+
+/** @throws CassioError CASSIO_CONFIG that names every violation at once. */
+export function parseStoreOptions(options: StoreOptions): StoreSettings {
+  const given = options as unknown as Readonly<Record<string, unknown>>
+  const violations = Object.keys(given)
+    .filter((name) => !Object.hasOwn(STORE_OPTIONS, name))
+    .map((name) => `${name} is not an option of a store`)
+  const settings: Record<string, unknown> = {}
+  for (const [name, row] of Object.entries(STORE_OPTIONS)) {
+    const value = given[name] ?? ('default' in row ? row.default : undefined)
+    const violation = violationOf(row, value)
+    if (violation !== undefined) violations.push(`${name} ${violation}`)
+    settings[name] = value
+  }
+  if (violations.length > 0) {
+    throw new CassioError('CASSIO_CONFIG', `wrong store options: ${violations.join('; ')}`)
+  }
+  return settings as unknown as StoreSettings
+}
+
+function violationOf(row: OptionRow, value: unknown): string | undefined {
+  switch (row.type) {
+    case 'text':
+      return typeof value === 'string' && value.length > 0 ? undefined : 'must be a non-empty text'
+    case 'function':
+      return typeof value === 'function' ? undefined : 'must be a function'
+    case 'choice':
+      return row.choices.includes(value as string)
+        ? undefined
+        : `must be one of ${row.choices.join(', ')}, not ${String(value)}`
+    case 'integer':
+      return Number.isInteger(value) && Number(value) >= row.min && Number(value) <= row.max
+        ? undefined
+        : `must be an integer from ${row.min} to ${row.max}, not ${String(value)}`
+  }
+}

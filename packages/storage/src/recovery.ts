@@ -1,0 +1,302 @@
+import type { Clock, Disk, DiskFile, Logger } from '@cassiopeia/env'
+import {
+  CassioError,
+  CELL_HEADER_BYTES,
+  cellFault,
+  cellKeyLength,
+  cellSize,
+} from '@cassiopeia/protocol'
+import {
+  BATCH_HEADER_BYTES,
+  type BatchHeader,
+  decodeSegmentHeader,
+  encodeBatchHeader,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+  segmentName,
+  segmentNumberOf,
+} from './commit-log/format'
+import { type SegmentEnd, SegmentReader } from './commit-log/reader'
+import type { SealedSegment } from './commit-log/writer'
+import { invariant } from './invariant'
+import type { Arena } from './memtable/arena'
+import type { Memtable } from './memtable/memtable'
+import type { StoreSettings } from './options'
+import type { RecoveryReport } from './store'
+
+const CELL_SIZE_BYTES = 4
+const HASH_MAX = 2 ** 52
+const COPY_BYTES = 4 * 1024 * 1024
+const ASIDE_SUFFIX = '.aside'
+
+export interface RecoveryPorts {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+interface FoundSegment {
+  readonly path: string
+  readonly number: number
+  readonly bytes: number
+  readonly header: SegmentHeader
+  readonly seed: number
+}
+
+/**
+ * Replays the commit log in `directory` into a new memtable.
+ *
+ * Refuses whatever cannot be the trace of a crash. Repairs what can: removes a last segment whose
+ * header was being written, removes segments that the log no longer needs, and cuts a torn tail.
+ * Doing it again after a crash in the middle gives the same result.
+ *
+ * @returns the segments, oldest first, all durable to their end, and what was found.
+ * @throws CassioError CASSIO_CORRUPT, naming the file and the place.
+ */
+export class Recovery {
+  private cells = 0
+  private bytes = 0
+  private tornBytes = 0
+
+  constructor(
+    private readonly directory: string,
+    private readonly settings: Pick<StoreSettings, 'keyHash' | 'partitionOf'>,
+    private readonly ports: RecoveryPorts,
+    private readonly arena: Arena,
+    private readonly memtable: Memtable,
+  ) {}
+
+  async run(): Promise<{ sealed: SealedSegment[]; report: RecoveryReport }> {
+    const startedMs = this.ports.clock.monotonicMs()
+    const sealed: SealedSegment[] = []
+    const segments = await this.findSegments()
+    for (const [index, segment] of segments.entries()) {
+      this.arena.startSegment(segment.number)
+      const next = segments[index + 1]
+      sealed.push(
+        next === undefined
+          ? await this.replayLast(segment)
+          : await this.replaySealed(segment, next.header.previousBytes),
+      )
+    }
+    // The cells that were replayed came from the log; they are not to be written to it.
+    this.arena.takeRanges()
+    const report: RecoveryReport = {
+      segments: sealed.length,
+      cells: this.cells,
+      bytes: this.bytes,
+      tornBytes: this.tornBytes,
+      durationMs: this.ports.clock.monotonicMs() - startedMs,
+    }
+    if (this.bytes + this.tornBytes > 0)
+      this.ports.logger.info('commit log replayed', { ...report })
+    return { sealed, report }
+  }
+
+  /** Reads the segments' headers and makes sure that no segment is missing. */
+  private async findSegments(): Promise<FoundSegment[]> {
+    const { disk } = this.ports
+    const names = await disk.list(this.directory)
+    for (const name of names.filter((each) => each.endsWith(ASIDE_SUFFIX))) {
+      await disk.unlink(`${this.directory}/${name}`)
+    }
+    const numbers = names.map(segmentNumberOf).filter((number) => number !== undefined)
+    numbers.sort((a, b) => a - b)
+    const segments: FoundSegment[] = []
+    for (const number of numbers) {
+      const segment = await this.inspect(number, number === numbers.at(-1))
+      if (segment !== undefined) segments.push(segment)
+    }
+    const first = segments.at(-1)?.header.first ?? 1
+    const needed = segments.filter(({ number }) => number >= first)
+    for (const { path } of segments.filter(({ number }) => number < first)) await disk.unlink(path)
+    needed.forEach((segment, index) => {
+      this.checkOrder(segment, first + index, needed[index - 1])
+    })
+    return needed
+  }
+
+  /** @returns undefined when a crash interrupted the making of this, the last segment. */
+  private async inspect(number: number, isLast: boolean): Promise<FoundSegment | undefined> {
+    const path = `${this.directory}/${segmentName(number)}`
+    const [bytes, head] = await this.withFile(path, async (file) => {
+      // Where the file is shorter, zeros stay, which are no header.
+      const header = Buffer.alloc(SEGMENT_HEADER_BYTES)
+      await file.read(header, 0)
+      return [await file.size(), header]
+    })
+    const reading = decodeSegmentHeader(head)
+    if (reading.fault === undefined) {
+      return { path, number, bytes, header: reading.header, seed: reading.seed }
+    }
+    // Batches follow only once the header is durable, so a file with more than a header had a
+    // sound one, and every segment but the last did.
+    if (isLast && bytes <= SEGMENT_HEADER_BYTES && !reading.whole) {
+      await this.ports.disk.unlink(path)
+      await this.ports.disk.syncDirectory(this.directory)
+      this.tornBytes += bytes
+      return undefined
+    }
+    throw damaged(path, 0, reading.fault)
+  }
+
+  private checkOrder(
+    segment: FoundSegment,
+    expected: number,
+    previous: FoundSegment | undefined,
+  ): void {
+    const { path, number, header } = segment
+    if (header.number !== number) {
+      throw damaged(path, 0, `its header says that it is segment ${header.number}`)
+    }
+    if (number !== expected) {
+      const missing = `${this.directory}/${segmentName(expected)}`
+      throw damaged(missing, 0, `the file is missing, and later ones need it`)
+    }
+    const surplus = (previous?.bytes ?? 0) - header.previousBytes
+    if (previous !== undefined && (surplus < 0 || surplus > BATCH_HEADER_BYTES)) {
+      const sizes = `it has ${previous.bytes} bytes, and its successor knows ${header.previousBytes}`
+      throw damaged(previous.path, Math.min(previous.bytes, header.previousBytes), sizes)
+    }
+  }
+
+  /** Replays a segment that has a successor. All that counts of it is durable, so it must be sound. */
+  private replaySealed(segment: FoundSegment, durableBytes: number): Promise<SealedSegment> {
+    return this.withFile(segment.path, async (file) => {
+      const end = await this.replayBatches(
+        segment,
+        new SegmentReader(file, durableBytes, segment.seed),
+      )
+      if (end.fault !== undefined) throw damaged(segment.path, end.soundBytes, end.fault)
+      return { number: segment.number, durableBytes, fileBytes: segment.bytes }
+    })
+  }
+
+  /** Replays the last segment: its end may be torn, and need not have reached the disk. */
+  private replayLast(segment: FoundSegment): Promise<SealedSegment> {
+    return this.withFile(segment.path, async (file) => {
+      const { path, number } = segment
+      const reader = new SegmentReader(file, segment.bytes, segment.seed)
+      const { soundBytes, closed, fault } = await this.replayBatches(segment, reader)
+      if (fault !== undefined) {
+        // A batch further on that was written once this place was durable proves that no crash did it.
+        if ((await reader.durableBehind(soundBytes)) > soundBytes) {
+          throw damaged(path, soundBytes, fault)
+        }
+        const tornBytes = segment.bytes - soundBytes
+        this.tornBytes += tornBytes
+        this.ports.logger.warn('torn tail cut', { path, at: soundBytes, tornBytes, fault })
+      }
+      // What the empty batch says was true when it was written; it itself may not be durable.
+      const durableBytes = closed ? soundBytes - BATCH_HEADER_BYTES : soundBytes
+      if (fault !== undefined || !closed) await this.rewrite(segment, file, durableBytes)
+      return { number, durableBytes, fileBytes: durableBytes + BATCH_HEADER_BYTES }
+    })
+  }
+
+  private async replayBatches(segment: FoundSegment, reader: SegmentReader): Promise<SegmentEnd> {
+    const end = await reader.read((bytes, from, to, batch) => {
+      this.replayBatch(segment, bytes, from, to, batch)
+    })
+    this.bytes += end.soundBytes
+    return end
+  }
+
+  private replayBatch(
+    segment: FoundSegment,
+    bytes: Buffer,
+    from: number,
+    to: number,
+    batch: BatchHeader,
+  ): void {
+    let cells = 0
+    let at = from
+    while (at < to) {
+      // As many cells at a time as lie in one chunk of the arena: they are copied at once.
+      const room = this.arena.roomFor(to - at)
+      let end = at
+      do {
+        const next = to - end < CELL_SIZE_BYTES ? to : end + bytes.readUInt32BE(end)
+        if (end > at && next - at > room) break
+        const fault = next > to ? 'a cell is longer than its batch' : cellFault(bytes, end, next)
+        if (fault !== undefined) throw damaged(segment.path, batch.position, fault)
+        cells += 1
+        end = next
+      } while (end < to)
+      const offset = this.arena.append(bytes, at, end - at)
+      this.applyCells(offset, offset + end - at)
+      at = end
+    }
+    if (cells !== batch.cells) {
+      const counts = `a batch holds ${cells} cells instead of ${batch.cells}`
+      throw damaged(segment.path, batch.position, counts)
+    }
+    this.cells += cells
+  }
+
+  /** Applies the cells that lie in the arena's last chunk from `offset` to `end`. */
+  private applyCells(offset: number, end: number): void {
+    const { keyHash, partitionOf } = this.settings
+    const chunk = this.arena.tailChunk
+    const buffer = this.arena.buffers[chunk]!
+    while (offset < end) {
+      const keyAt = offset + CELL_HEADER_BYTES
+      const hash = keyHash(buffer, keyAt, keyAt + cellKeyLength(buffer, offset))
+      invariant(hash >= 0 && hash <= HASH_MAX, 'keyHash gives 0 to 2^52')
+      this.memtable.apply(hash, partitionOf(hash), chunk, offset)
+      offset += cellSize(buffer, offset)
+    }
+  }
+
+  /**
+   * Replaces the last segment by a copy of its sound part, closed by an empty batch.
+   *
+   * The cells there are about to be served, so they must be durable. Syncing the file would not do:
+   * what was read may come from the system's cache, marked clean by a sync that failed under the
+   * process before this one. Only bytes written anew are known to reach the disk.
+   */
+  private async rewrite(segment: FoundSegment, file: DiskFile, soundBytes: number): Promise<void> {
+    const { disk } = this.ports
+    const aside = segment.path + ASIDE_SUFFIX
+    const copy = await disk.open(aside, 'create')
+    try {
+      const block = Buffer.allocUnsafe(Math.min(COPY_BYTES, soundBytes))
+      for (let at = 0; at < soundBytes; ) {
+        const wanted = block.subarray(0, Math.min(block.length, soundBytes - at))
+        const read = await file.read(wanted, at)
+        invariant(read === wanted.length, 'the segment has not shrunk since it was read')
+        await copy.append([wanted])
+        at += read
+      }
+      const mark = Buffer.alloc(BATCH_HEADER_BYTES)
+      encodeBatchHeader(mark, segment.seed, soundBytes, soundBytes, 0, [])
+      await copy.append([mark])
+      await copy.sync()
+    } finally {
+      await copy.close()
+    }
+    await disk.rename(aside, segment.path)
+    await disk.syncDirectory(this.directory)
+  }
+
+  private async withFile<Result>(
+    path: string,
+    use: (file: DiskFile) => Promise<Result>,
+  ): Promise<Result> {
+    const file = await this.ports.disk.open(path, 'read')
+    try {
+      return await use(file)
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+function damaged(path: string, offset: number, what: string): CassioError {
+  return new CassioError(
+    'CASSIO_CORRUPT',
+    `${path} is damaged at byte ${offset}: ${what}. Acknowledged writes may be lost, so nothing ` +
+      'was cut. Restore the file from a copy, or empty the data directory and let the replicas ' +
+      'rebuild this node.',
+  )
+}
