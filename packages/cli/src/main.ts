@@ -30,5 +30,14 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 
 /** What `bin/cassio.js` calls. Ends the process: nothing that is left open may keep it alive. */
 export async function runProcess(): Promise<void> {
+  forgetEmptySettings(process.env)
   process.exit(await main(process.argv.slice(2), processIo()))
+}
+
+/** A variable that is set to nothing is as good as unset, except where nothing means off. */
+function forgetEmptySettings(environment: NodeJS.ProcessEnv): void {
+  for (const [name, value] of Object.entries(environment)) {
+    const isSetting = name.startsWith('CASSIO_') && name !== 'CASSIO_HISTORY'
+    if (isSetting && value === '') delete environment[name]
+  }
 }

@@ -64,7 +64,7 @@ export class Dispatcher implements PoolOwner {
   private resolve!: (answer: unknown) => void
   private reject!: (error: unknown) => void
 
-  /** @param onMapWanted A node knows another cluster map than we do; `resumeAfterMap` must follow. */
+  /** @param onMapWanted A node knows another cluster map than we do; `install` may follow. */
   constructor(
     private readonly settings: DispatcherSettings,
     private readonly ports: DispatcherPorts,
@@ -73,21 +73,22 @@ export class Dispatcher implements PoolOwner {
     this.pool = new ConnectionPool(settings, ports, this)
     this.routes = new RouteTable(this.pool)
     this.alarm = new Alarm(ports, (operation, nowMs) => this.wake(operation, nowMs))
-    this.flusher = new TurnFlusher(ports, () => this.view?.epoch ?? 0)
+    this.flusher = new TurnFlusher(ports, () => this.epoch)
   }
 
   get view(): ClusterView | undefined {
     return this.routes.view
   }
 
-  /** Takes a newer cluster map into use. */
+  /** Of the cluster map in use; 0 while there is none. */
+  get epoch(): number {
+    return this.routes.view?.epoch ?? 0
+  }
+
+  /** Takes a newer cluster map into use; whoever waited for it goes on. */
   install(view: ClusterView): void {
     this.pool.setMembers(view.map.members)
     this.routes.install(view)
-  }
-
-  /** Whoever waited for the map goes on, whether it came or not. */
-  resumeAfterMap(): void {
     this.resume('map')
   }
 
@@ -258,7 +259,7 @@ export class Dispatcher implements PoolOwner {
   }
 
   private onFault(attempt: Attempt, error: CassioError, nowMs: number): void {
-    const { operation, connection, node } = attempt
+    const { operation, node } = attempt
     const action = actionAfter(error.code)
     const isUnknown = operation.isWrite && error.applied === 'unknown'
     operation.end(attempt)
@@ -269,16 +270,14 @@ export class Dispatcher implements PoolOwner {
       return
     }
     if (action === 'askAnother') operation.refuse(node, error)
-    if (action === 'refreshMap') this.onMapWanted()
-    if (action === 'repeat') {
-      operation.timeout = error
-      connection.observeLatency(attempt, nowMs)
-    }
+    const hasNewerMap = attempt.epoch !== this.epoch
+    if (action === 'refreshMap' && !hasNewerMap) this.onMapWanted()
+    if (action === 'repeat') operation.timeout = error
     // A hedge is still at it.
     if (operation.attempts.length > 0) return
     if (isUnknown && action !== 'repeat') {
       this.waitOut(attempt, nowMs)
-    } else if (action === 'askAnother') {
+    } else if (action === 'askAnother' || (action === 'refreshMap' && hasNewerMap)) {
       this.dispatch(operation, nowMs)
     } else if (action === 'pauseIfBudget' && !this.budget.spend()) {
       this.fail(operation, operation.failureFrom(error))
@@ -356,7 +355,6 @@ export class Dispatcher implements PoolOwner {
     operation.note(node.address, new CassioError('CASSIO_TIMEOUT', message))
     operation.end(attempt)
     connection.forget(attempt)
-    connection.observeLatency(attempt, nowMs)
     this.repeat(operation, !connection.isResponsive(nowMs), nowMs)
   }
 

@@ -45,13 +45,12 @@ export class MapKeeper {
     }
   }
 
-  /** In the background, one at a time. Whoever waited for the map goes on afterwards. */
+  /** In the background, one at a time. */
   refresh(): void {
     if (this.isRefreshing) return
     this.isRefreshing = true
     const done = (): void => {
       this.isRefreshing = false
-      this.dispatcher.resumeAfterMap()
     }
     // A map that cannot be had now is asked for again by the next node that misses it in a request.
     this.fetch(REFRESH_TIMEOUT_MS, undefined).then(done, done)

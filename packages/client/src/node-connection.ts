@@ -178,6 +178,7 @@ export class NodeConnection {
     }
   }
 
+  /** Of answers only: how long a stopped node keeps silent says nothing of its usual pace. */
   observeLatency(attempt: Attempt, nowMs: number): void {
     const measuredMs = nowMs - attempt.sentMs
     if (attempt.operation.body.type === MessageType.GET) {
@@ -200,6 +201,7 @@ export class NodeConnection {
   private send(attempt: Attempt, nowMs: number, epoch: number): void {
     attempt.isSent = true
     attempt.sentMs = nowMs
+    attempt.epoch = epoch
     this.owner.onSend(attempt, nowMs)
     attempt.id = this.requests.add(attempt)
     const deadline = this.remoteClock.at(attempt.deadlineMs)

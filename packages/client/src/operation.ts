@@ -20,6 +20,8 @@ export class Attempt {
   isSent = false
   id = 0
   sentMs = 0
+  /** Of the cluster map that it was sent by. */
+  epoch = 0
   /** By this process's clock: the node drops the request, and never begins it, after this. */
   deadlineMs = 0
   /** Neither an answer nor silence matters any more. */

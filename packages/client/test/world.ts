@@ -48,7 +48,7 @@ export class World {
     const { nodes = ['n1', 'n2', 'n3'], replicationFactor = 3, hasMap = true } = options
     const network = { latencyMinMs: 0.5, latencyMaxMs: 0.5, tailProbability: 0 }
     this.simulation = new Simulation({ seed: options.seed ?? 1, guard: true, network })
-    const map = hasMap ? clusterMap(nodes, 1, replicationFactor) : undefined
+    const map = hasMap && nodes.length > 0 ? clusterMap(nodes, 1, replicationFactor) : undefined
     this.cluster = { map, cells: new Map() }
     this.clientProcess = this.simulation.process('client')
   }

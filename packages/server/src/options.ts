@@ -67,7 +67,7 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
     optional: true,
     doc: 'Address that others dial; `listen` by default.',
   },
-  replicationFactor: integer(3, 1, 16, 'Replicas of each key.'),
+  replicationFactor: integer(3, 1, 16, 'Replicas of each key; fewer where members are fewer.'),
   partitionBits: integer(12, 10, 20, 'The key space has 2 to this power of partitions.'),
   rack: { type: 'text', default: 'rack1', doc: 'What fails together; replicas avoid sharing one.' },
   datacenter: { type: 'text', default: 'dc1', doc: 'Name of the datacenter.' },
@@ -140,11 +140,18 @@ export function parseNodeOptions(options: NodeOptions): NodeSettings {
         'the port could read and write everything; give --secret-file or CASSIO_SECRET',
     )
   }
+  const replicationFactor =
+    options.replicationFactor ?? Math.min(parsed.replicationFactor, members.length)
+  if (replicationFactor > members.length) {
+    violations.push(
+      `replicationFactor ${replicationFactor} needs as many members, not ${members.length}`,
+    )
+  }
   if (parsed.hedgeMinMs > parsed.hedgeMaxMs) violations.push('hedgeMinMs is above hedgeMaxMs')
   if (parsed.backoffMinMs > parsed.backoffMaxMs)
     violations.push('backoffMinMs is above backoffMaxMs')
   if (violations.length > 0) throw wrongOptions('node', violations)
-  return { ...parsed, listen, advertise, members }
+  return { ...parsed, listen, advertise, members, replicationFactor }
 }
 
 function isLoopback(address: string): boolean {

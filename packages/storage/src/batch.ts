@@ -12,8 +12,9 @@ export class Batch {
   /** The segment of the commit log that this batch goes to; fixed by its first cell. */
   segment = 0
   count = 0
-  /** Bytes of its cells. */
+  /** Bytes of its cells, and how many of them are copies that the cleaner made. */
   bytes = 0
+  copiedBytes = 0
   /** How many of its writes have been answered, from the first on. */
   settled = 0
   chunks = new Uint32Array(CAPACITY_MIN)
@@ -45,16 +46,17 @@ export class Batch {
   }
 
   clear(): void {
-    this.count = 0
-    this.bytes = 0
-    this.settled = 0
     if (this.chunks.length > CAPACITY_KEPT) {
       this.resize(CAPACITY_MIN)
       this.sinks.length = 0
     } else {
       // Keep no sink alive that nobody waits for any more.
-      this.sinks.fill(undefined)
+      this.sinks.fill(undefined, 0, this.count)
     }
+    this.count = 0
+    this.bytes = 0
+    this.copiedBytes = 0
+    this.settled = 0
   }
 
   private resize(capacity: number): void {

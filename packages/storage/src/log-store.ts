@@ -1,6 +1,7 @@
 import type { Logger, Timers } from '@cassiopeia/env'
 import { CassioError, cellFault, cellSize } from '@cassiopeia/protocol'
 import { Batch } from './batch'
+import { Cleaner } from './cleaner'
 import type { LogWriter } from './commit-log/writer'
 import { invariant } from './invariant'
 import type { Arena } from './memtable/arena'
@@ -10,6 +11,11 @@ import { Refusals } from './refusals'
 import type { ReadSink, RecoveryReport, Store, StoreStats, WriteSink } from './store'
 import { messageOf } from './system-error'
 
+/** Bytes of cells that the cleaner looks at for one batch: this, or twice what was written. */
+const CLEANING_BYTES_MIN = 128 * 1024
+const CLEANING_FACTOR = 2
+/** The cleaner's copies are answered to nobody: when they fail, the store has failed. */
+const CLEANER_SINK: WriteSink = { onWritten() {}, onWriteFailed() {} }
 /** Cells that a scan visits in one turn of the event loop. */
 const SCAN_TURN_CELLS = 1_000
 
@@ -43,6 +49,7 @@ export class LogStore implements Store {
   private failure: CassioError | undefined
   private writes = 0
   private reads = 0
+  private readonly cleaner: Cleaner
   private readonly overloaded: { readonly pending: CassioError; readonly memory: CassioError }
 
   constructor(
@@ -51,6 +58,8 @@ export class LogStore implements Store {
     private readonly log: LogWriter,
   ) {
     const { pendingBytesMax, memoryBytesMax } = settings
+    const { arena, memtable } = parts
+    this.cleaner = new Cleaner(settings, arena, memtable, this.reappend)
     this.overloaded = {
       pending: overloaded(`writes of ${pendingBytesMax} bytes (pendingBytesMax) are under way`),
       memory: overloaded(`the store's memory of ${memoryBytesMax} bytes (memoryBytesMax) is full`),
@@ -70,14 +79,15 @@ export class LogStore implements Store {
     // An unsound cell in the log would keep the store from ever opening again.
     invariant(fault === undefined, fault ?? '')
     this.endTurnSoon()
+    const { arena } = this.parts
+    const batch = this.gathering
+    // First of all, as a new batch may begin a new segment, and that a new chunk of memory.
+    if (batch.count === 0) this.beginBatch(batch)
     const refusal = this.refusalOf(size)
     if (refusal !== undefined) {
       this.refusals.add(sink, token, refusal)
       return
     }
-    const { arena } = this.parts
-    const batch = this.gathering
-    if (batch.count === 0) this.beginBatch(batch)
     const offset = arena.append(cell, at, size)
     batch.add(arena.tailChunk, offset, size, partition, hash, sink, token)
     this.writes += 1
@@ -162,7 +172,7 @@ export class LogStore implements Store {
     if (this.closing !== undefined) return closed()
     if (this.failure !== undefined) return this.failure
     const { arena, memtable } = this.parts
-    const pendingBytes = this.gathering.bytes + this.flying.bytes
+    const pendingBytes = givenBytes(this.gathering) + givenBytes(this.flying)
     // A cell is let in alone however large it is, else it could never be written.
     if (pendingBytes > 0 && pendingBytes + size > this.settings.pendingBytesMax) {
       return this.overloaded.pending
@@ -188,7 +198,32 @@ export class LogStore implements Store {
   private readonly endTurn = (): void => {
     this.turnArmed = false
     this.refusals.deliver()
+    if (this.committing === undefined) this.clean()
     this.startCommitting()
+  }
+
+  /** Lets the cleaner add a slice of its copies to the batch that gathers. */
+  private clean(): void {
+    if (this.closing !== undefined || this.failure !== undefined || !this.cleaner.isDue()) return
+    const batch = this.gathering
+    if (batch.count === 0) this.beginBatch(batch)
+    this.cleaner.step(Math.max(CLEANING_BYTES_MIN, batch.bytes * CLEANING_FACTOR))
+    // There may be more to do even when nobody writes.
+    this.endTurnSoon()
+  }
+
+  private readonly reappend = (
+    chunk: number,
+    offset: number,
+    size: number,
+    partition: number,
+    hash: number,
+  ): void => {
+    const { arena } = this.parts
+    const batch = this.gathering
+    const copy = arena.append(arena.buffers[chunk]!, offset, size)
+    batch.add(arena.tailChunk, copy, size, partition, hash, CLEANER_SINK, 0)
+    batch.copiedBytes += size
   }
 
   private startCommitting(): void {
@@ -209,6 +244,7 @@ export class LogStore implements Store {
         await this.log.append(batch.segment, batch.count, this.parts.arena.takeRanges())
         if (this.failure !== undefined) return
         this.settle(batch)
+        this.clean()
       }
     } catch (error) {
       this.fail(error)
@@ -265,6 +301,11 @@ function answerRest(batch: Batch, error: CassioError): void {
     batch.sinks[index]!.onWriteFailed(batch.tokens[index]!, error)
   }
   batch.clear()
+}
+
+/** What callers have given, without the cleaner's copies. */
+function givenBytes(batch: Batch): number {
+  return batch.bytes - batch.copiedBytes
 }
 
 function overloaded(why: string): CassioError {

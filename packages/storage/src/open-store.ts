@@ -4,7 +4,7 @@ import { LogWriter } from './commit-log/writer'
 import { LogStore } from './log-store'
 import { Arena } from './memtable/arena'
 import { Memtable } from './memtable/memtable'
-import { parseStoreOptions, type StoreOptions } from './options'
+import { parseStoreOptions, type StoreOptions, type StoreSettings } from './options'
 import { Recovery } from './recovery'
 import type { Store } from './store'
 import { messageOf, systemCode } from './system-error'
@@ -20,6 +20,7 @@ const CHUNK_BYTES_MIN = 64 * 1024
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024
 /** Chunks are not shared between segments and count as a whole: they must be small beside both. */
 const CHUNKS_MIN = 16
+const SEGMENTS_MIN = 16
 
 /**
  * Opens the store in `options.directory`, making it when it is missing, and replays its log.
@@ -28,7 +29,7 @@ const CHUNKS_MIN = 16
  * directory; CASSIO_CORRUPT: damage that no crash explains; CASSIO_STORAGE: the disk refused.
  */
 export async function openStore(options: StoreOptions, ports: StorePorts): Promise<Store> {
-  const settings = parseStoreOptions(options)
+  const settings = withSegmentsInMemory(parseStoreOptions(options))
   try {
     await ports.disk.makeDirectory(settings.directory)
     const lock = await ports.disk.lock(`${settings.directory}/LOCK`)
@@ -46,20 +47,33 @@ export async function openStore(options: StoreOptions, ports: StorePorts): Promi
   }
 }
 
+/** Garbage can leave memory by whole segments only: several have to fit. */
+function withSegmentsInMemory(settings: StoreSettings): StoreSettings {
+  const { segmentBytes, memoryBytesMax } = settings
+  return {
+    ...settings,
+    segmentBytes: Math.min(segmentBytes, Math.floor(memoryBytesMax / SEGMENTS_MIN)),
+  }
+}
+
 async function openLocked(
-  settings: ReturnType<typeof parseStoreOptions>,
+  settings: StoreSettings,
   ports: StorePorts,
   lock: DiskLock,
 ): Promise<Store> {
-  const share = Math.floor(Math.min(settings.segmentBytes, settings.memoryBytesMax) / CHUNKS_MIN)
+  const share = Math.floor(settings.segmentBytes / CHUNKS_MIN)
   const arena = new Arena(Math.min(Math.max(share, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX))
   const memtable = new Memtable(arena)
   const directory = `${settings.directory}/commit-log`
   await ports.disk.makeDirectory(directory)
   const recovery = new Recovery(directory, settings, ports, arena, memtable)
   const { sealed, report } = await recovery.run()
-  const log: LogWriter = new LogWriter({ ...settings, directory }, ports, sealed, (error) =>
-    store.fail(error),
+  const log: LogWriter = new LogWriter(
+    { ...settings, directory },
+    ports,
+    sealed,
+    () => arena.segmentsInUse()[0]?.number ?? 0,
+    (error) => store.fail(error),
   )
   const { timers, logger } = ports
   const release = () => lock.release()

@@ -78,9 +78,9 @@ export class Recovery {
           ? await this.replayLast(segment)
           : await this.replaySealed(segment, next.header.previousBytes),
       )
+      // What was replayed came from the log; it is not to be written to it.
+      this.arena.takeRanges()
     }
-    // The cells that were replayed came from the log; they are not to be written to it.
-    this.arena.takeRanges()
     const report: RecoveryReport = {
       segments: sealed.length,
       cells: this.cells,

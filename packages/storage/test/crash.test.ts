@@ -2,6 +2,7 @@ import type { DiskFault, SimProcess, Simulation } from '@cassiopeia/env'
 import type { CassioError } from '@cassiopeia/protocol'
 import {
   describeCells,
+  logFile,
   Model,
   makeCell,
   openClient,
@@ -25,12 +26,15 @@ interface Run {
   finished: boolean
 }
 
-/** The fixed workload: opens, writes twelve groups of cells, reopens in the middle, closes. */
+/**
+ * The fixed workload: opens, writes groups of cells over few keys, reopens in the middle, closes. It
+ * rolls segments, cleans them and drops some.
+ */
 async function workload(node: SimProcess, run: Run): Promise<void> {
   const onFatal = (error: CassioError) => run.fatal.push(error)
   for (let half = 0; half < 2; half += 1) {
     const client = await openClient(node.ports, { segmentBytes, onFatal })
-    for (let group = 0; group < 6; group += 1) {
+    for (let group = 0; group < 9; group += 1) {
       await Promise.all(
         Array.from({ length: 1 + (group % 4) }, (_, i) => attempt(client, run, half, group, i)),
       )
@@ -93,6 +97,7 @@ function keyOf(cell: Buffer): string {
 async function ioCallsOfWorkload(): Promise<number> {
   const { sim, node } = simulate(1)
   await sim.run(workload(node, newRun()))
+  expect(node.disk.paths()).not.toContain(logFile(1))
   return node.disk.ioCalls
 }
 

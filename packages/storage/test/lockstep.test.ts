@@ -75,7 +75,7 @@ function randomCell(random: KeyedRandom, keys: number): Buffer {
 describe('store', () => {
   testSeeds(
     'store: random operations on a simulated disk: as the model (200 steps)',
-    40,
+    25,
     async (seed) => {
       const { sim, node } = simulate(seed)
       await sim.run(() =>

@@ -69,10 +69,12 @@ export function openClient(settings: ConnectSettings): OpenClient {
 /** Reads `HOST:PORT,HOST:PORT`. @throws CassioError CASSIO_CONFIG naming what is no address. */
 export function readAddresses(flag: string, text: string): string[] {
   try {
-    return splitList(text).map((part) => formatAddress(parseAddress(part)))
+    const addresses = splitList(text).map((part) => formatAddress(parseAddress(part)))
+    if (addresses.length > 0) return addresses
   } catch (error) {
     throw config(`${flag}: ${(error as Error).message}`)
   }
+  throw config(`${flag} names no address; expected HOST:PORT,...`)
 }
 
 function readLevel(text: string): ConsistencyLevel {

@@ -54,7 +54,6 @@ export async function runNode(flags: NodeFlags, io: Io): Promise<number> {
   )
   await stopping
   await node.close()
-  logger.info('stopped')
   return ExitCode.ok
 }
 
@@ -77,7 +76,7 @@ function readOptions(
 function stopRequested(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
     const stop = (reason: string) => {
-      logger.info('stopping', { reason })
+      logger.info('asked to stop', { reason })
       resolve()
     }
     onStopSignal(['SIGINT', 'SIGTERM'], stop)

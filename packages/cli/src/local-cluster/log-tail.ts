@@ -15,7 +15,8 @@ export function logTail(path: string, lineCount: number): string[] {
     const length = Math.min(size, TAIL_BYTES_MAX)
     const bytes = Buffer.alloc(length)
     const read = readSync(descriptor, bytes, 0, length, size - length)
-    return bytes.toString('utf8', 0, read).trimEnd().split('\n').slice(-lineCount)
+    const text = bytes.toString('utf8', 0, read).trimEnd()
+    return text === '' ? [] : text.split('\n').slice(-lineCount)
   } finally {
     closeSync(descriptor)
   }

@@ -38,7 +38,9 @@ export class NodeProcess {
     this.formed = new Promise((resolve) => {
       child.on('message', (message) => {
         if (!isNodeMessage(message)) return
-        if (message.type === 'formed') resolve(message)
+        if (message.type === 'formed') {
+          resolve({ clusterId: message.clusterId, epoch: message.epoch })
+        }
         if (message.type === 'failed') this.onFailed(message)
       })
     })

@@ -37,7 +37,8 @@ function renderMembers(status: NodeStatus, verbose: boolean, style: Style): stri
       align: 'right' as const,
     })),
   ]
-  const rows = status.members.map((member) => {
+  const members = [...status.members].sort((a, b) => compareAddresses(a.address, b.address))
+  const rows = members.map((member) => {
     const isSelf = member.id === status.nodeId
     return [
       // The node that answered is marked: the verdicts are its own.
@@ -83,6 +84,11 @@ function renderCounters(status: NodeStatus, style: Style): string {
   const rows = Object.entries(status.counters).map(([name, count]) => [name, String(count)])
   if (rows.length === 0) return ''
   return renderTable([{ title: 'COUNTER' }, { title: 'SINCE START', align: 'right' }], rows, style)
+}
+
+/** As people count: port 9000 before 10000. */
+function compareAddresses(a: string, b: string): number {
+  return a.localeCompare(b, 'en', { numeric: true })
 }
 
 /** The first group of a UUID: enough to tell the members of a cluster apart by eye. */

@@ -11,7 +11,8 @@ export function nearest(text: string, names: readonly string[]): string | undefi
       bestDistance = distance
     }
   }
-  return best ?? names.find((name) => typed.length > 1 && name.toLowerCase().startsWith(typed))
+  // The beginning of a word, or a word and more: `con` for `consistency`, `delete` for `del`.
+  return best ?? names.find((name) => typed.length > 1 && isOneBeginning(name, typed))
 }
 
 /** Insertions, removals, replacements and swaps of neighbours that make `b` of `a`. */
@@ -31,4 +32,8 @@ function editDistance(a: string, b: string): number {
     last = row
   }
   return last[b.length]!
+}
+
+function isOneBeginning(name: string, typed: string): boolean {
+  return name.toLowerCase().startsWith(typed) || (name.length > 2 && typed.startsWith(name))
 }

@@ -36,7 +36,7 @@ function drainMicrotasks(): void {
 
 function canDrainMicrotasks(): boolean {
   let drained = false
-  Promise.resolve().then(() => {
+  void Promise.resolve().then(() => {
     drained = true
   })
   drainMicrotasks()

@@ -218,6 +218,6 @@ export class PeerLink implements LinkOwner {
   private connectionError(error: unknown): CassioError {
     if (error instanceof CassioError) return error
     const detail = error instanceof Error ? error.message : 'the connection was closed'
-    return new CassioError('CASSIO_CONNECTION', `${this.name}: ${detail}`, {}, { cause: error })
+    return new CassioError('CASSIO_CONNECTION', detail, {}, { cause: error })
   }
 }

@@ -1,7 +1,7 @@
 import type { Clock, Disk, Timer, Timers } from '@cassiopeia/env'
 import { invariant } from '../invariant'
 import type { SyncMode } from '../options'
-import { BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES } from './format'
+import { BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES, segmentName } from './format'
 import { Segment } from './segment'
 
 export interface LogSettings {
@@ -27,7 +27,8 @@ export interface SealedSegment {
 }
 
 /**
- * Appends batches to the commit log: rolls segments, syncs as the mode says.
+ * Appends batches to the commit log: rolls segments, syncs as the mode says, drops segments that
+ * hold nothing needed any more.
  *
  * A segment is synced before its successor is made, in every mode. So damage in a segment that is
  * not the last is never the trace of a crash, and recovery may refuse it.
@@ -43,12 +44,15 @@ export class LogWriter {
   /**
    * @param sealed The segments that recovery found, oldest first; none of them is appended to. The
    * file of the next one is made when the first batch comes.
+   * @param oldestNeeded The oldest segment that holds a cell still needed, counting nothing that
+   * has not been appended.
    * @param onSyncFailed A sync in the background failed; the caller must stop writing.
    */
   constructor(
     private readonly settings: LogSettings,
     private readonly ports: LogPorts,
     private readonly sealed: SealedSegment[],
+    private readonly oldestNeeded: () => number,
     private readonly onSyncFailed: (error: unknown) => void,
   ) {
     this.planned = { number: (sealed.at(-1)?.number ?? 0) + 1, bytes: SEGMENT_HEADER_BYTES }
@@ -122,13 +126,25 @@ export class LogWriter {
     }
     const previous = this.sealed.at(-1)
     invariant(number === (previous?.number ?? 0) + 1, 'segment numbers have no gaps')
+    // All that was appended is durable now, so what the newer cells have replaced can go.
+    const first = Math.min(this.oldestNeeded(), number)
     this.current = await Segment.create(this.ports.disk, this.settings.directory, {
       number,
-      first: this.sealed[0]?.number ?? number,
+      first: Math.max(first, this.sealed[0]?.number ?? number),
       createdMs: this.ports.clock.wallMs(),
       previousBytes: previous?.durableBytes ?? 0,
     })
     this.syncs += 1
+    await this.dropBelow(first)
+  }
+
+  /** The new segment's header no longer asks for these; recovery removes what a crash leaves. */
+  private async dropBelow(first: number): Promise<void> {
+    const { disk } = this.ports
+    while (this.sealed.length > 0 && this.sealed[0]!.number < first) {
+      const { number } = this.sealed.shift()!
+      await disk.unlink(`${this.settings.directory}/${segmentName(number)}`)
+    }
   }
 
   private async syncSegment(segment: Segment): Promise<void> {

@@ -119,6 +119,13 @@ export class Memtable {
     return this.arena.buffers[page[(slot & PAGE_MASK) * SLOT_WORDS + CHUNK]!]!
   }
 
+  /** Whether the slot's cell is the one at `offset` in `chunk`. */
+  isAt(slot: number, chunk: number, offset: number): boolean {
+    const page = this.slotPages[slot >>> PAGE_BITS]!
+    const at = (slot & PAGE_MASK) * SLOT_WORDS
+    return page[at + CHUNK] === chunk && page[at + OFFSET] === offset
+  }
+
   offsetOf(slot: number): number {
     const page = this.slotPages[slot >>> PAGE_BITS]!
     return page[(slot & PAGE_MASK) * SLOT_WORDS + OFFSET]!

@@ -40,7 +40,7 @@ describe('memtable', () => {
   testSeeds('memtable: random cells: as the model (40,000 operations)', 2, async (seed) => {
     const random = new KeyedRandom(seed, 'memtable')
     const { arena, memtable } = started(10_000)
-    const usage = arena.startSegment(2)
+    arena.startSegment(2)
     const model = new Model()
     for (let step = 0; step < 40_000; step += 1) {
       const key = `key-${random.below(12_000)}`
@@ -60,7 +60,7 @@ describe('memtable', () => {
     expect(memtable.tombstones).toBe(model.tombstones)
     expect(memtable.cellBytes).toBe(model.cellBytes)
     // What is not current has been retired, all of it and once.
-    expect(usage.liveBytes).toBe(model.cellBytes)
+    expect(arena.liveBytes).toBe(model.cellBytes)
     for (let partition = 0; partition < PARTITIONS; partition += 1) {
       const cells = memtable
         .slotsOf(partition, undefined)
@@ -117,12 +117,41 @@ describe('arena', () => {
       if (i % 7 === 0) taken.push(...arena.takeRanges())
       if (i % 20 === 19) {
         taken.push(...arena.takeRanges())
-        arena.startSegment(i)
+        arena.startSegment(1 + i)
       }
     }
     taken.push(...arena.takeRanges())
     expect(Buffer.concat(taken)).toEqual(Buffer.concat(given))
     expect(arena.takeRanges()).toEqual([])
+  })
+
+  test('arena: retired: a chunk is freed with its last live cell, unless it is the tail', () => {
+    const arena = new Arena(100)
+    arena.startSegment(1)
+    const chunks = Array.from({ length: 6 }, () => {
+      arena.append(Buffer.alloc(50), 0, 50)
+      return arena.tailChunk
+    })
+    expect(chunks).toEqual([0, 0, 1, 1, 2, 2])
+    expect(arena.bytes).toBe(300)
+    arena.retire(0, 50)
+    expect(arena.bytes).toBe(300)
+    arena.retire(0, 50)
+    expect(arena.bytes).toBe(200)
+    arena.retire(2, 50)
+    arena.retire(2, 50)
+    expect(arena.bytes).toBe(200)
+    arena.startSegment(2)
+    expect(arena.bytes).toBe(100)
+    expect(arena.segmentsInUse().map(({ number }) => number)).toEqual([1, 2])
+    arena.retire(1, 50)
+    arena.retire(1, 50)
+    expect(arena.bytes).toBe(0)
+    expect(arena.segmentsInUse().map(({ number }) => number)).toEqual([2])
+    expect(() => arena.retire(1, 50)).toThrow(/retired twice/)
+    arena.append(Buffer.alloc(300), 0, 300)
+    expect([0, 1, 2]).toContain(arena.tailChunk)
+    expect(arena.bytes).toBe(300)
   })
 
   test('arena: memory: known before a cell is appended', () => {

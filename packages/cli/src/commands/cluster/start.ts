@@ -102,8 +102,8 @@ function requireSameCluster(plan: ClusterPlan, earlier: ClusterState, running: n
     ports.join() === plan.ports.join() && earlier.replicationFactor === plan.replicationFactor
   if (same) return
   throw config(
-    `${running} of ${ports.length} nodes of another cluster (ports ${ports.join(', ')}, RF ` +
-      `${earlier.replicationFactor}) run in ${plan.directory}; stop them with: ` +
+    `${running} of ${ports.length} nodes run in ${plan.directory} with other settings (ports ` +
+      `${ports.join(', ')}, RF ${earlier.replicationFactor}); stop them with: ` +
       `cassio cluster stop --data ${plan.directory}`,
   )
 }
