@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
+import { ExitCode } from './exit-codes'
 import { type Style, styleFor } from './render/style'
 
 /** The three streams and the environment: the process's own in `main`, others in tests. */
@@ -23,14 +25,32 @@ export function makeIo(streams: Pick<Io, 'input' | 'output' | 'errors' | 'enviro
 /** The process's own streams. A reader of ours that goes away, as `head` does, ends us in peace. */
 export function processIo(): Io {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0)
+    if (error.code === 'EPIPE') process.exit(ExitCode.ok)
     throw error
   })
+  // Whoever closed standard error does not want to be told.
+  process.stderr.on('error', () => {})
   return makeIo({
     input: process.stdin,
     output: process.stdout,
     errors: process.stderr,
     environment: process.env,
+  })
+}
+
+/**
+ * Writes, and waits while the reader is slower than we are, so that a long scan into a pipe is never
+ * held in memory as a whole.
+ */
+export async function write(stream: Writable, bytes: string | Buffer): Promise<void> {
+  if (!stream.write(bytes) && !stream.destroyed) await once(stream, 'drain')
+}
+
+/** Resolves when everything written has left the process: pipes take it piece by piece. */
+export function flushed(stream: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed) resolve()
+    else stream.write('', () => resolve())
   })
 }
 

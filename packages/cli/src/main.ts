@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 import { ExitCode } from './exit-codes'
-import { type Io, processIo, say } from './io'
+import { flushed, type Io, processIo, say } from './io'
 import { makeProgram } from './program'
 import { errorToJson, renderError } from './render/error'
 
@@ -31,7 +31,9 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 /** What `bin/cassio.js` calls. Ends the process: nothing that is left open may keep it alive. */
 export async function runProcess(): Promise<void> {
   forgetEmptySettings(process.env)
-  process.exit(await main(process.argv.slice(2), processIo()))
+  const exitCode = await main(process.argv.slice(2), processIo())
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  process.exit(exitCode)
 }
 
 /** A variable that is set to nothing is as good as unset, except where nothing means off. */

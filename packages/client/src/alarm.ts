@@ -17,7 +17,7 @@ export class Alarm<T extends Sleeper> {
 
   /** Replaces an earlier wish of the same sleeper. Rounded up to whole ticks of 10 ms. */
   set(sleeper: T, dueMs: number, nowMs: number): void {
-    const wakeMs = this.queue.schedule(sleeper, dueMs, nowMs)
+    const wakeMs = this.queue.schedule(sleeper, dueMs)
     if (wakeMs < this.timerMs) this.arm(wakeMs, nowMs)
   }
 
@@ -52,7 +52,7 @@ export class Alarm<T extends Sleeper> {
     const nowMs = this.ports.clock.monotonicMs()
     this.timerMs = Number.POSITIVE_INFINITY
     for (const sleeper of this.queue.collect(nowMs)) this.onWake(sleeper, nowMs)
-    const nextMs = this.queue.nextMs()
-    if (nextMs !== undefined && nextMs < this.timerMs) this.arm(nextMs, nowMs)
+    const { nextMs } = this.queue
+    if (nextMs < this.timerMs) this.arm(nextMs, nowMs)
   }
 }

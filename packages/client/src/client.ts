@@ -246,9 +246,10 @@ export class CassioClient {
     try {
       await maps.fetchFirst(this.settings.connectTimeoutMs, this.connectAborter.signal)
     } catch (error) {
-      const wasClosed = this.connectAborter.signal.aborted
+      const reason = this.connectAborter.signal.aborted ? closedError() : error
+      if (reason instanceof CassioError) dispatcher.failWaiting(reason)
       void this.disconnect()
-      throw wasClosed ? closedError() : error
+      throw reason
     }
     if (this.state === 'connecting') this.state = 'connected'
   }
@@ -266,6 +267,7 @@ export class CassioClient {
     const wasConnecting = this.state === 'connecting'
     this.state = 'closed'
     if (wasConnecting) this.connectAborter.abort()
+    this.core?.maps.close()
     await this.core?.dispatcher.drain()
     await this.core?.dispatcher.close()
   }

@@ -1,5 +1,11 @@
 import type { Ports, Timer } from '@cassiopeia/env'
-import { CassioError, type ClusterMember, type NodeCause, type Welcome } from '@cassiopeia/protocol'
+import {
+  CassioError,
+  type ClusterMap,
+  type ClusterMember,
+  type NodeCause,
+  type Welcome,
+} from '@cassiopeia/protocol'
 import { type ConnectionOwner, type ConnectionSettings, NodeConnection } from './node-connection'
 import type { Attempt } from './operation'
 import { PoolNode } from './pool-node'
@@ -17,6 +23,8 @@ export interface PoolSettings extends ConnectionSettings {
 
 /** What the dispatcher wants to know of the pool, besides what its connections tell. */
 export interface PoolOwner extends Pick<ConnectionOwner, 'onOutput' | 'onSend' | 'onAnswer'> {
+  /** Nothing of the old cluster is left; the nodes that answer now have been founded anew. */
+  onClusterGone(): void
   /** A node can be asked now. */
   onNodeReady(welcome: Welcome): void
   /** A connection is gone; `lost` is what was out on it. */
@@ -36,6 +44,8 @@ export class ConnectionPool implements ConnectionOwner {
   private readonly nodes = new Map<string, PoolNode>()
   private readonly nodeOf = new Map<NodeConnection, PoolNode>()
   private members: readonly ClusterMember[] = []
+  /** Of the map in use; empty while there is none. */
+  private clusterId = ''
   private pingTimer: Timer | undefined
   private isOpen = false
   private readonly duplicate = closedError('another address leads to the same node')
@@ -57,9 +67,13 @@ export class ConnectionPool implements ConnectionOwner {
     this.dialWanted()
   }
 
-  /** The members as the newest cluster map has them; those that left are let go of. */
-  setMembers(members: readonly ClusterMember[]): void {
+  /** The cluster map has come or changed: members that left, and strangers, are let go of. */
+  setMap({ clusterId, members }: ClusterMap): void {
+    this.clusterId = clusterId
     this.members = members
+    for (const { connection } of this.ready) {
+      if (connection !== undefined && this.isStranger(connection)) connection.close(strangerError())
+    }
     for (const node of this.nodes.values()) node.memberId = undefined
     for (const { id, address } of members) {
       const node = this.nodes.get(address) ?? new PoolNode(address, false)
@@ -140,6 +154,15 @@ export class ConnectionPool implements ConnectionOwner {
       connection.close(this.duplicate)
       return
     }
+    if (this.isStranger(connection)) {
+      if (this.ready.length > 0) {
+        connection.close(strangerError())
+        return
+      }
+      this.clusterId = ''
+      this.members = []
+      this.owner.onClusterGone()
+    }
     node.lastError = undefined
     node.isRefusing = false
     this.ready = [...this.ready, node]
@@ -202,6 +225,11 @@ export class ConnectionPool implements ConnectionOwner {
     return this.members.length === 0 || !this.members.every(({ id }) => this.isReached(id))
   }
 
+  /** Whether it leads to a node of another cluster than the map's. */
+  private isStranger({ clusterId }: NodeConnection): boolean {
+    return clusterId !== '' && this.clusterId !== '' && clusterId !== this.clusterId
+  }
+
   private isReached(nodeId: string): boolean {
     return this.ready.some((node) => node.connection?.nodeId === nodeId)
   }
@@ -222,4 +250,8 @@ export class ConnectionPool implements ConnectionOwner {
 
 function closedError(message: string): CassioError {
   return new CassioError('CASSIO_CLOSED', message)
+}
+
+function strangerError(): CassioError {
+  return new CassioError('CASSIO_IDENTITY', 'the node belongs to another cluster')
 }

@@ -1,79 +1,68 @@
 /** Wakes are rounded up to this; the price of one timer for any number of calls. */
 export const TICK_MS = 10
-/** A power of two. Wakes further ahead than a round stay in their slot for another round. */
-const SLOTS = 256
-const NO_TICK = -1
+const NOWHERE = -1
 
-/** What can be woken. One wake per sleeper: asking again replaces the earlier wish. */
+/** What can be woken. The fields are the queue's own. */
 export interface Sleeper {
-  /** The queue's own mark: when the sleeper is to be woken, in ticks. */
-  wakeTick: number
+  /** When, in the queue's milliseconds, rounded up to whole ticks; infinite once woken. */
+  wakeMs: number
+  /** Where in the queue. */
+  place: number
 }
 
+/** For a sleeper that is in no queue. */
+export const AWAKE: Sleeper = Object.freeze({ wakeMs: Number.POSITIVE_INFINITY, place: NOWHERE })
+
 /**
- * Who is to be woken when: a wheel of slots of 10 ms. Cancelling only clears the sleeper's mark, and
- * its place in the wheel is dropped when the wheel comes by. Pure: it owns no timer, it says when
- * it wants to be asked.
+ * Who is to be woken when: a list without order that is gone through once a tick, at most.
+ *
+ * Calls come by hundreds of thousands a second and are seldom under way by thousands. A wheel would
+ * keep each for the tens of milliseconds until its slot comes by, long enough to outlive the young
+ * generation of the garbage collector; here a call that is done is gone, and looking at the others
+ * costs a nanosecond each. Pure: it owns no timer, it says when it wants to be asked.
  */
 export class DeadlineQueue<T extends Sleeper> {
-  private readonly slots: T[][] = Array.from({ length: SLOTS }, () => [])
-  /** Every tick up to this one has been collected. */
-  private tick = 0
-  private count = 0
+  private readonly sleepers: T[] = []
+  private earliestMs = Number.POSITIVE_INFINITY
 
-  /** @returns when the sleeper will be woken: at `dueMs` or up to a tick later. */
-  schedule(sleeper: T, dueMs: number, nowMs: number): number {
-    if (this.count === 0) this.tick = Math.floor(nowMs / TICK_MS)
-    const tick = Math.max(Math.ceil(dueMs / TICK_MS), this.tick + 1)
-    if (sleeper.wakeTick !== tick) {
-      sleeper.wakeTick = tick
-      this.slots[tick & (SLOTS - 1)]!.push(sleeper)
-      this.count += 1
-    }
-    return tick * TICK_MS
+  /** When to collect next; infinite when there is no need. Early at times, never late. */
+  get nextMs(): number {
+    return this.sleepers.length === 0 ? Number.POSITIVE_INFINITY : this.earliestMs
+  }
+
+  /** Replaces an earlier wish of the same sleeper. @returns when it will be woken. */
+  schedule(sleeper: T, dueMs: number): number {
+    const wakeMs = Math.ceil(dueMs / TICK_MS) * TICK_MS
+    sleeper.wakeMs = wakeMs
+    if (sleeper.place === NOWHERE) sleeper.place = this.sleepers.push(sleeper) - 1
+    if (wakeMs < this.earliestMs) this.earliestMs = wakeMs
+    return wakeMs
   }
 
   cancel(sleeper: T): void {
-    sleeper.wakeTick = NO_TICK
-  }
-
-  /** When to collect next, in the same milliseconds; undefined while nobody is in the wheel. */
-  nextMs(): number | undefined {
-    if (this.count === 0) return undefined
-    for (let ahead = 1; ahead < SLOTS; ahead += 1) {
-      const tick = this.tick + ahead
-      if (this.slots[tick & (SLOTS - 1)]!.length > 0) return tick * TICK_MS
+    const { place } = sleeper
+    if (place === NOWHERE) return
+    const last = this.sleepers.pop()!
+    if (last !== sleeper) {
+      this.sleepers[place] = last
+      last.place = place
     }
-    return (this.tick + SLOTS) * TICK_MS
+    sleeper.place = NOWHERE
   }
 
-  /** @returns those whose time has come, each once. */
+  /** @returns those whose time has come. They stay until cancelled, and sleep until scheduled. */
   collect(nowMs: number): T[] {
     const due: T[] = []
-    const nowTick = Math.floor(nowMs / TICK_MS)
-    const last = Math.min(nowTick, this.tick + SLOTS)
-    for (let tick = this.tick + 1; tick <= last; tick += 1) {
-      this.collectSlot(tick & (SLOTS - 1), nowTick, due)
-    }
-    this.tick = Math.max(this.tick, nowTick)
-    return due
-  }
-
-  private collectSlot(slot: number, nowTick: number, due: T[]): void {
-    const sleepers = this.slots[slot]!
-    let kept = 0
-    for (const sleeper of sleepers) {
-      const { wakeTick } = sleeper
-      // A mark of another slot, or none: woken, cancelled or moved since it was put here.
-      if (wakeTick === NO_TICK || (wakeTick & (SLOTS - 1)) !== slot) continue
-      if (wakeTick > nowTick) {
-        sleepers[kept++] = sleeper
-      } else {
-        sleeper.wakeTick = NO_TICK
+    let earliestMs = Number.POSITIVE_INFINITY
+    for (const sleeper of this.sleepers) {
+      if (sleeper.wakeMs <= nowMs) {
+        sleeper.wakeMs = Number.POSITIVE_INFINITY
         due.push(sleeper)
+      } else if (sleeper.wakeMs < earliestMs) {
+        earliestMs = sleeper.wakeMs
       }
     }
-    this.count -= sleepers.length - kept
-    sleepers.length = kept
+    this.earliestMs = earliestMs
+    return due
   }
 }

@@ -13,7 +13,6 @@ import {
   ATTEMPT_MIN_MS,
   actionAfter,
   attemptLife,
-  hedgeDelay,
   pauseLength,
   READ_ATTEMPTS_MAX,
   RetryBudget,
@@ -22,6 +21,7 @@ import { RouteTable } from './route-table'
 import { chooseNode } from './routing-policy'
 import { TurnFlusher } from './turn-flusher'
 import { cellValueBytes } from './values'
+import { nextWakeMs, patienceOf } from './wake-policy'
 
 export interface DispatcherSettings extends PoolSettings {
   readonly attemptTimeoutMs: number
@@ -87,7 +87,7 @@ export class Dispatcher implements PoolOwner {
 
   /** Takes a newer cluster map into use; whoever waited for it goes on. */
   install(view: ClusterView): void {
-    this.pool.setMembers(view.map.members)
+    this.pool.setMap(view.map)
     this.routes.install(view)
     this.resume('map')
   }
@@ -112,6 +112,11 @@ export class Dispatcher implements PoolOwner {
     return promise as Promise<T>
   }
 
+  /** Ends the calls that wait for what will not come. */
+  failWaiting(error: CassioError): void {
+    for (const operation of [...this.waiting]) this.fail(operation, operation.failureFrom(error))
+  }
+
   /** @returns when no call is in flight; the owner lets no new one in. */
   drain(): Promise<void> {
     if (this.inFlight === 0) return Promise.resolve()
@@ -127,6 +132,11 @@ export class Dispatcher implements PoolOwner {
 
   onAbort(operation: Operation): void {
     this.fail(operation, abortedError(operation.outcome, operation.signal!))
+  }
+
+  onClusterGone(): void {
+    this.routes.install(undefined)
+    this.onMapWanted()
   }
 
   onNodeReady(welcome: Welcome): void {
@@ -195,7 +205,11 @@ export class Dispatcher implements PoolOwner {
     this.stopWaiting(operation)
     const leftMs = operation.deadlineMs - nowMs
     if (leftMs < (operation.sentCount > 0 ? ATTEMPT_MIN_MS : 0)) {
-      this.fail(operation, expiredError(operation, this.pool.causes))
+      this.fail(operation, expiredError(operation, this.pool))
+      return
+    }
+    if (this.view === undefined && operation.needsMap) {
+      this.wait(operation, 'map', operation.deadlineMs, nowMs)
       return
     }
     const node = this.chooseNode(operation, nowMs)
@@ -274,7 +288,7 @@ export class Dispatcher implements PoolOwner {
     if (action === 'refreshMap' && !hasNewerMap) this.onMapWanted()
     if (action === 'repeat') operation.timeout = error
     // A hedge is still at it.
-    if (operation.attempts.length > 0) return
+    if (operation.newest !== undefined) return
     if (isUnknown && action !== 'repeat') {
       this.waitOut(attempt, nowMs)
     } else if (action === 'askAnother' || (action === 'refreshMap' && hasNewerMap)) {
@@ -294,7 +308,7 @@ export class Dispatcher implements PoolOwner {
     operation.end(attempt)
     if (isSent) operation.note(node.address, error)
     if (operation.isWrite && isSent) this.waitOut(attempt, nowMs)
-    else if (operation.attempts.length === 0) this.dispatch(operation, nowMs)
+    else if (operation.newest === undefined) this.dispatch(operation, nowMs)
   }
 
   /** The write may be spreading yet: until the attempt's own deadline nobody else may have it. */
@@ -309,25 +323,7 @@ export class Dispatcher implements PoolOwner {
   }
 
   private setAlarm(operation: Operation, nowMs: number): void {
-    this.alarm.set(operation, this.nextWakeMs(operation, nowMs), nowMs)
-  }
-
-  private nextWakeMs(operation: Operation, nowMs: number): number {
-    const { newest, deadlineMs } = operation
-    if (newest === undefined) return Math.min(operation.resumeMs, deadlineMs)
-    const endMs = deadlineMs + ATTEMPT_GRACE_MS
-    if (!newest.isSent) return endMs
-    const patienceMs = this.patience(newest)
-    const doubtMs = newest.sentMs + patienceMs
-    if (!operation.isWrite) return Math.min(endMs, doubtMs > nowMs ? doubtMs : nowMs + patienceMs)
-    const attemptEndMs = newest.deadlineMs + ATTEMPT_GRACE_MS
-    return doubtMs > nowMs ? Math.min(doubtMs, attemptEndMs) : attemptEndMs
-  }
-
-  /** How long an answer may take before we look after it. */
-  private patience({ operation, connection }: Attempt): number {
-    if (operation.body.type !== MessageType.GET) return connection.patienceMs
-    return hedgeDelay(this.settings.hedgeAfterMs, connection.readLatencyMs)
+    this.alarm.set(operation, nextWakeMs(operation, this.settings.hedgeAfterMs, nowMs), nowMs)
   }
 
   private wake(operation: Operation, nowMs: number): void {
@@ -336,7 +332,7 @@ export class Dispatcher implements PoolOwner {
     if (newest === undefined && nowMs < deadlineMs) {
       if (nowMs >= operation.resumeMs) this.dispatch(operation, nowMs)
     } else if (newest === undefined || nowMs >= deadlineMs + ATTEMPT_GRACE_MS) {
-      this.fail(operation, expiredError(operation, this.pool.causes))
+      this.fail(operation, expiredError(operation, this.pool))
     } else if (newest.isSent) {
       if (operation.isWrite) this.wakeWrite(operation, newest, nowMs)
       else this.wakeRead(operation, newest, nowMs)
@@ -361,12 +357,12 @@ export class Dispatcher implements PoolOwner {
   /** Hedges. Leaving a silent node is free; asking a second one besides a live one has a budget. */
   private wakeRead(operation: Operation, newest: Attempt, nowMs: number): void {
     const { connection, sentMs } = newest
-    if (nowMs - sentMs < this.patience(newest)) return
+    if (nowMs - sentMs < patienceOf(newest, this.settings.hedgeAfterMs)) return
     const isSilent = !connection.isResponsive(nowMs)
     connection.ping()
     // Control calls may take their time; they move only when the node shows no life at all.
     if (operation.body.type === MessageType.CALL && !isSilent) return
-    if (operation.target !== undefined || operation.attempts.length >= READ_ATTEMPTS_MAX) return
+    if (operation.target !== undefined || operation.outCount >= READ_ATTEMPTS_MAX) return
     const node = this.chooseNode(operation, nowMs)
     if (node === undefined || !node.isResponsive(nowMs)) return
     if (isSilent || this.budget.spend()) this.send(operation, node)
@@ -382,7 +378,9 @@ export class Dispatcher implements PoolOwner {
     operation.signal?.removeEventListener('abort', operation)
     this.alarm.cancel(operation)
     this.stopWaiting(operation)
-    for (const attempt of operation.attempts) attempt.connection.forget(attempt)
+    for (let each = operation.newest; each !== undefined; each = each.older) {
+      each.connection.forget(each)
+    }
     this.inFlight -= 1
     if (this.inFlight === 0) this.onIdle?.()
   }

@@ -1,4 +1,4 @@
-import { CassioError, type NodeCause } from '@cassiopeia/protocol'
+import { CassioError } from '@cassiopeia/protocol'
 import type { ConnectionPool } from './connection-pool'
 import type { Operation } from './operation'
 
@@ -13,19 +13,27 @@ export function abortedError(applied: 'none' | 'unknown', signal: AbortSignal): 
   return new CassioError('CASSIO_ABORTED', message, { applied }, { cause: signal.reason })
 }
 
-/** Time is up. @param causes What the nodes that cannot be reached said last. */
-export function expiredError(operation: Operation, causes: readonly NodeCause[]): CassioError {
+/** Time is up. */
+export function expiredError(
+  operation: Operation,
+  { causes, ready }: Pick<ConnectionPool, 'causes' | 'ready'>,
+): CassioError {
   const { timeoutMs, timeout, sentCount, verb } = operation
   if (timeout !== undefined) {
     return operation.failureFrom(timeout, `no success within ${timeoutMs} ms: ${timeout.message}`)
+  }
+  if (sentCount === 0 && ready.length > 0) {
+    const message = `no cluster map within ${timeoutMs} ms: the cluster has not formed`
+    return operation.failure('CASSIO_UNAVAILABLE', message, { causes })
   }
   if (sentCount === 0) {
     const why = causes.map(({ message }) => message).join('; ')
     const message = `no node could be reached within ${timeoutMs} ms${why && `: ${why}`}`
     return operation.failure('CASSIO_CONNECTION', message, { causes })
   }
-  for (const { node, isSent } of operation.attempts) {
-    if (isSent) operation.note(node.address, new CassioError('CASSIO_TIMEOUT', 'no answer'))
+  for (let each = operation.newest; each !== undefined; each = each.older) {
+    const silence = new CassioError('CASSIO_TIMEOUT', 'no answer')
+    if (each.isSent) operation.note(each.node.address, silence)
   }
   return operation.failure('CASSIO_TIMEOUT', `no answer to ${verb} within ${timeoutMs} ms`)
 }

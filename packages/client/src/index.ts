@@ -2,8 +2,8 @@
  * The SDK. `CassioClient` is all that an application needs.
  *
  * `client` is the API; `options` and `call-options` say what may be asked for. `dispatcher` carries
- * the calls: `routing-policy` and `retry-policy` are its rules, `operation` is a call under way,
- * `alarm` its deadlines. `connection-pool` keeps a `node-connection` to each member. `map-keeper`
+ * the calls: `routing-policy`, `retry-policy` and `wake-policy` are its rules, `operation` is a call
+ * under way, `alarm` wakes it, `failures` ends it. `connection-pool` keeps a `node-connection` to each member. `map-keeper`
  * fetches the cluster map, `cluster-view` and `route-table` read it. `keys`, `values` and `answers`
  * turn what callers have into what travels, and back; `scan` and `batch` make many calls out of one.
  */

@@ -1,4 +1,4 @@
-import type { Ports } from '@cassiopeia/env'
+import type { Ports, Timer } from '@cassiopeia/env'
 import { CassioError, MessageType } from '@cassiopeia/protocol'
 import { AnswerShape, protocolError } from './answers'
 import { ClusterView } from './cluster-view'
@@ -19,6 +19,8 @@ const PASSING: ReadonlySet<string> = new Set([
 /** Fetches the cluster map: once for `connect`, and again whenever a node knows a newer one. */
 export class MapKeeper {
   private isRefreshing = false
+  private isClosed = false
+  private retry: Timer | undefined
 
   constructor(
     private readonly dispatcher: Dispatcher,
@@ -47,13 +49,27 @@ export class MapKeeper {
 
   /** In the background, one at a time. */
   refresh(): void {
-    if (this.isRefreshing) return
+    if (this.isRefreshing || this.isClosed) return
     this.isRefreshing = true
+    this.retry?.cancel()
     const done = (): void => {
       this.isRefreshing = false
+      // With an old map requests go on, and the next one that is refused for it asks again; without
+      // any they wait, and nobody else would ask.
+      if (this.dispatcher.view === undefined) this.refreshLater()
     }
-    // A map that cannot be had now is asked for again by the next node that misses it in a request.
     this.fetch(REFRESH_TIMEOUT_MS, undefined).then(done, done)
+  }
+
+  close(): void {
+    this.isClosed = true
+    this.retry?.cancel()
+  }
+
+  private refreshLater(): void {
+    if (this.isClosed) return
+    const pauseMs = pauseLength(FIRST_ROUND, this.ports.random.unit())
+    this.retry = this.ports.timers.after(pauseMs, () => this.refresh())
   }
 
   private async fetch(timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -68,7 +84,8 @@ export class MapKeeper {
     })
     const view = readView(bytes)
     const current = this.dispatcher.view
-    if (current === undefined || view.epoch > current.epoch) this.dispatcher.install(view)
+    const isOurs = current === undefined || view.map.clusterId === current.map.clusterId
+    if (isOurs && view.epoch > (current?.epoch ?? 0)) this.dispatcher.install(view)
   }
 
   private sleep(delayMs: number): Promise<void> {

@@ -3,7 +3,6 @@ import {
   CassioError,
   DiallerHandshake,
   decodeGoodbye,
-  encodeCall,
   FRAME_OVERHEAD_BYTES,
   FrameReader,
   FrameWriter,
@@ -14,13 +13,13 @@ import {
   PROTOCOL_VERSION,
   pack,
   RemoteClock,
-  Request,
   unpack,
   VALUE_BYTES_MAX,
   type Welcome,
 } from '@cassiopeia/protocol'
 import { protocolError } from './answers'
 import type { Attempt } from './operation'
+import { encodeRequest } from './request-encoder'
 import { RequestTable } from './request-table'
 import { hedgeDelay, usualLatency } from './retry-policy'
 
@@ -62,6 +61,8 @@ export class NodeConnection {
   state: 'opening' | 'ready' | 'closed' = 'opening'
   /** Known once ready. */
   nodeId = ''
+  /** Empty while the node's cluster has not formed. */
+  clusterId = ''
   maxValueBytes = VALUE_BYTES_MAX
   /** Requests waiting or sent, and not answered. */
   inFlight = 0
@@ -204,19 +205,7 @@ export class NodeConnection {
     attempt.epoch = epoch
     this.owner.onSend(attempt, nowMs)
     attempt.id = this.requests.add(attempt)
-    const deadline = this.remoteClock.at(attempt.deadlineMs)
-    const { body, level } = attempt.operation
-    if (body.type === MessageType.CALL) {
-      this.writer.write(body.type, encodeCall(attempt.id, deadline, body.method, body.params))
-      return
-    }
-    const at = this.writer.begin(body.type, Request.rest + body.bytes.length)
-    const { buffer } = this.writer
-    buffer.writeUInt32BE(attempt.id, at + Request.id)
-    buffer[at + Request.level] = level
-    buffer.writeUInt32BE(epoch, at + Request.epoch)
-    buffer.writeDoubleBE(deadline, at + Request.deadline)
-    buffer.set(body.bytes, at + Request.rest)
+    encodeRequest(this.writer, attempt, this.remoteClock.at(attempt.deadlineMs))
   }
 
   private announceOutput(): void {
@@ -280,6 +269,7 @@ export class NodeConnection {
     this.handshakeTimer.cancel()
     this.state = 'ready'
     this.nodeId = welcome.nodeId
+    this.clusterId = welcome.clusterId
     this.maxValueBytes = maxValueBytes
     // Maps and pages may be larger than the node's largest value, so this is the format's limit.
     this.reader.maxPayloadBytes = VALUE_BYTES_MAX + FRAME_OVERHEAD_BYTES

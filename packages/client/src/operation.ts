@@ -6,7 +6,7 @@ import {
   type NodeCause,
 } from '@cassiopeia/protocol'
 import type { AnswerShape } from './answers'
-import type { Sleeper } from './deadline-queue'
+import { AWAKE, type Sleeper } from './deadline-queue'
 import type { NodeConnection } from './node-connection'
 import type { PoolNode } from './pool-node'
 import { Reluctance, type RoutableRequest } from './routing-policy'
@@ -26,6 +26,8 @@ export class Attempt {
   deadlineMs = 0
   /** Neither an answer nor silence matters any more. */
   isOver = false
+  /** The operation's next older attempt that is out. */
+  older: Attempt | undefined
 
   constructor(
     readonly operation: Operation,
@@ -67,10 +69,11 @@ const CALL_BYTES = 1024
  * what the nodes have said so far. The dispatcher decides; this only remembers.
  */
 export class Operation implements Sleeper, RoutableRequest<PoolNode> {
-  wakeTick = -1
+  wakeMs = AWAKE.wakeMs
+  place = AWAKE.place
   isDone = false
-  /** Requests that are out, oldest first. Writes have one at most. */
-  readonly attempts: Attempt[] = []
+  /** The newest request that is out; the others follow by `older`. Writes have one at most. */
+  newest: Attempt | undefined
   /** Requests sent so far. */
   sentCount = 0
   pauses = 0
@@ -126,6 +129,12 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
     return this.body.type === MessageType.PUT
   }
 
+  /** Whether it makes sense only to a cluster that has formed. */
+  get needsMap(): boolean {
+    const { body } = this
+    return body.type !== MessageType.CALL || (body.method !== 'map' && body.method !== 'status')
+  }
+
   get bytes(): number {
     return this.body.type === MessageType.CALL ? CALL_BYTES : this.body.bytes.length
   }
@@ -135,9 +144,11 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
     return this.isWrite ? 'the write' : 'the read'
   }
 
-  /** The newest request that is out. */
-  get newest(): Attempt | undefined {
-    return this.attempts[this.attempts.length - 1]
+  /** How many requests are out. */
+  get outCount(): number {
+    let count = 0
+    for (let each = this.newest; each !== undefined; each = each.older) count += 1
+    return count
   }
 
   /** Called by the AbortSignal; the operation is its own listener, so a call needs no closure. */
@@ -146,13 +157,19 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
   }
 
   begin(attempt: Attempt): void {
-    this.attempts.push(attempt)
+    attempt.older = this.newest
+    this.newest = attempt
     this.lastNode = attempt.node
   }
 
   end(attempt: Attempt): void {
-    const index = this.attempts.indexOf(attempt)
-    if (index >= 0) this.attempts.splice(index, 1)
+    if (this.newest === attempt) {
+      this.newest = attempt.older
+      return
+    }
+    let younger = this.newest
+    while (younger !== undefined && younger.older !== attempt) younger = younger.older
+    if (younger !== undefined) younger.older = attempt.older
   }
 
   refuse(node: PoolNode, error: CassioError): void {
@@ -170,13 +187,15 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
 
   reluctance(node: PoolNode): Reluctance {
     if (this.refusedBy?.includes(node)) return Reluctance.never
-    for (const attempt of this.attempts) if (attempt.node === node) return Reluctance.never
+    for (let each = this.newest; each !== undefined; each = each.older) {
+      if (each.node === node) return Reluctance.never
+    }
     return node === this.lastNode ? Reluctance.some : Reluctance.none
   }
 
   get outcome(): 'none' | 'unknown' {
-    const isUnknown = this.mayBeApplied || (this.isWrite && this.attempts.some((a) => a.isSent))
-    return isUnknown ? 'unknown' : 'none'
+    const isOut = this.isWrite && this.newest?.isSent === true
+    return this.mayBeApplied || isOut ? 'unknown' : 'none'
   }
 
   /** What is known of the operation, for the error that ends it. */

@@ -16,7 +16,7 @@ export class RouteTable {
     return this.currentView
   }
 
-  install(view: ClusterView): void {
+  install(view: ClusterView | undefined): void {
     this.currentView = view
     this.routes = []
   }

@@ -74,9 +74,11 @@ export class FakeNode {
 
   async listen(): Promise<void> {
     const { network } = this.ports
-    await network.listen({ host: this.options.host, port: 9000 }, (connection) => {
-      if (!this.onConnection(connection)) this.sessions.push(new FakeSession(this, connection))
-    })
+    await network.listen({ host: this.options.host, port: 9000 }, this.accept)
+  }
+
+  readonly accept = (connection: Connection): void => {
+    if (!this.onConnection(connection)) this.sessions.push(new FakeSession(this, connection))
   }
 
   ofType(type: number): FakeRequest[] {
@@ -219,7 +221,10 @@ export class FakeRequest {
 
   /** As a correct node would. */
   answer(): void {
-    if (this.type === MessageType.GET) this.answerGet()
+    const { map } = this.session.node.options.cluster
+    const isCall = this.type === MessageType.CALL
+    if (map === undefined && (!isCall || this.call.method === 'scan')) this.fault(notFormed())
+    else if (this.type === MessageType.GET) this.answerGet()
     else if (this.type === MessageType.PUT) this.answerPut()
     else this.answerCall()
   }
@@ -279,7 +284,7 @@ export class FakeRequest {
     } else if (method === 'explain') {
       this.result({ winner: null, outcome: 'none', votes: [] })
     } else if (cluster.map === undefined) {
-      this.fault(new CassioError('CASSIO_UNAVAILABLE', 'the cluster has not formed: n3 is missing'))
+      this.fault(notFormed())
     } else {
       this.result(encodeClusterMap(cluster.map))
     }
@@ -302,4 +307,8 @@ export class FakeRequest {
     if (found.length <= limit) return { cells: shown }
     return { cells: shown, next: { partition: 7, afterKey: cellKey(page[page.length - 1]!, 0) } }
   }
+}
+
+function notFormed(): CassioError {
+  return new CassioError('CASSIO_UNAVAILABLE', 'the cluster has not formed: n3 is missing')
 }

@@ -42,6 +42,8 @@ describe('client: lifecycle', () => {
     const client = world.client()
     const connecting = client.connect()
     const writing = client.set('k', 1)
+    const early = await world.failure(client.get('k', { timeoutMs: 100 }))
+    expect(early).toMatchObject({ code: 'CASSIO_UNAVAILABLE' })
     await world.simulation.advance(2_000)
     world.cluster.map = clusterMap(['n1', 'n2', 'n3'])
     await world.run(connecting)
@@ -50,9 +52,15 @@ describe('client: lifecycle', () => {
 
   it('client: a cluster that does not form: the error says who is missing', async () => {
     const world = await World.make({ hasMap: false })
-    const error = await world.failure(world.client({ connectTimeoutMs: 1_500 }).connect())
+    const client = world.client({ connectTimeoutMs: 1_500 })
+    const connecting = client.connect()
+    const waiting = client.set('k', 1, { timeoutMs: 100_000 })
+    const failures = Promise.all([connecting, waiting].map((each) => world.failure(each)))
+    const [error, other] = await world.run(failures)
+    expect(other).toMatchObject({ code: 'CASSIO_UNAVAILABLE', applied: 'none' })
+    expect(world.nowMs).toBeLessThan(2_000)
     expect(error).toMatchObject({ code: 'CASSIO_UNAVAILABLE' })
-    expect(error.message).toContain('n3 is missing')
+    expect(error?.message).toContain('n3 is missing')
     const calls = world.all.flatMap((node) => node.ofType(MessageType.CALL)).length
     expect(calls).toBeLessThan(60)
   })

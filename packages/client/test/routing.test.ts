@@ -132,4 +132,32 @@ describe('client: routing', () => {
     expect(world.node('n5').sessions).toHaveLength(before)
     expect(world.node('n5').ofType(MessageType.GET)).toEqual([])
   })
+
+  it('client: contact points of two clusters: the first to answer decides, never both', async () => {
+    const world = await World.make({ nodes: NAMES })
+    const other = { map: clusterMap(['n5'], 9, 1, 'other'), cells: new Map() }
+    world.cluster.map = clusterMap(NAMES.slice(0, 4))
+    Object.assign(world.node('n5').options, { cluster: other })
+    world.simulation.setLink({ latencyMinMs: 20, latencyMaxMs: 20 }, 'n5', 'client')
+    const client = await world.connected({ contactPoints: ['n1:9000', 'n5:9000'] })
+    await world.run(client.setMany(keys(50).map((key) => [key, 1])))
+    await world.simulation.advance(3_000)
+    expect(world.node('n5').ofType(MessageType.PUT)).toEqual([])
+    expect(await world.failure(client.status('n5:9000'))).toMatchObject({ code: 'CASSIO_IDENTITY' })
+    expect(client.clusterMap().clusterId).toBe('c')
+  })
+
+  it('client: a cluster founded anew at the same addresses: is used', async () => {
+    const world = await World.make()
+    world.cluster.map = clusterMap(['n1', 'n2', 'n3'], 8)
+    const client = await world.connected()
+    expect(client.clusterMap().epoch).toBe(8)
+    for (const name of ['n1', 'n2', 'n3']) world.process(name).kill()
+    world.cluster.map = clusterMap(['n1', 'n2', 'n3'], 1, 3, 'anew')
+    for (const name of ['n1', 'n2', 'n3']) await world.restart(name)
+    await world.run(client.setMany(keys(20).map((key) => [key, 1])))
+    expect(client.clusterMap()).toMatchObject({ clusterId: 'anew', epoch: 1 })
+    const epochs = world.all.flatMap((node) => node.ofType(MessageType.PUT)).map((r) => r.epoch)
+    expect(epochs.every((epoch) => epoch <= 1)).toBe(true)
+  })
 })

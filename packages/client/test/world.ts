@@ -7,7 +7,12 @@ import { type FakeCluster, FakeNode, type FakeNodeOptions } from './fake-node'
 export const ADDRESSES = ['n1:9000', 'n2:9000', 'n3:9000']
 
 /** The map of a cluster whose members' ids begin with the digit of their name: n1, n2, … */
-export function clusterMap(names: readonly string[], epoch = 1, replicationFactor = 3): ClusterMap {
+export function clusterMap(
+  names: readonly string[],
+  epoch = 1,
+  replicationFactor = 3,
+  clusterId = 'c',
+): ClusterMap {
   const members = names.map((name) => ({
     id: nodeId(name),
     address: `${name}:9000`,
@@ -19,7 +24,7 @@ export function clusterMap(names: readonly string[], epoch = 1, replicationFacto
   const partitionBits = 10
   const table = nextPlacement(undefined, members, { replicationFactor, partitionBits })
   const placement = Buffer.from(table.toBytes())
-  return { clusterId: 'c', epoch, members, replicationFactor, partitionBits, placement }
+  return { clusterId, epoch, members, replicationFactor, partitionBits, placement }
 }
 
 export function nodeId(name: string): string {
@@ -67,6 +72,11 @@ export class World {
 
   async restart(name: string): Promise<FakeNode> {
     return this.serve(name, this.process(name).restart())
+  }
+
+  /** As `restart`, from within the simulation. */
+  async restarted(name: string): Promise<FakeNode> {
+    return this.listening(name, this.process(name).restart())
   }
 
   node(name: string): FakeNode {
@@ -121,12 +131,16 @@ export class World {
     return { ms: this.nowMs - startMs, result }
   }
 
-  private async serve(name: string, ports: Ports): Promise<FakeNode> {
+  private serve(name: string, ports: Ports): Promise<FakeNode> {
+    return this.simulation.run(this.listening(name, ports))
+  }
+
+  private async listening(name: string, ports: Ports): Promise<FakeNode> {
     const { cluster } = this
     const options = { host: name, nodeId: nodeId(name), cluster, ...this.options.node }
     const node = new FakeNode(ports, options)
     this.nodes.set(name, node)
-    await this.simulation.run(node.listen())
+    await node.listen()
     return node
   }
 }

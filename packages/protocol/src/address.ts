@@ -6,7 +6,7 @@ export interface HostPort {
 
 /** @throws RangeError saying what was expected. */
 export function parseAddress(text: string): HostPort {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text.trim())
+  const match = /^(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([^\s:[\]]+)):(\d{1,5})$/.exec(text.trim())
   const port = Number(match?.[3])
   if (match === null || port > 65_535) {
     throw new RangeError(

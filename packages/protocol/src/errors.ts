@@ -119,6 +119,11 @@ export function errorFromWire(wire: unknown): CassioError {
     ...(typeof error.received === 'number' ? { received: error.received } : {}),
     ...(typeof error.required === 'number' ? { required: error.required } : {}),
     ...(typeof error.stamp === 'string' ? { stamp: error.stamp } : {}),
-    causes: causes.filter((cause) => isErrorCode(cause?.code)),
+    causes: causes.filter(isCause),
   })
+}
+
+function isCause(cause: Partial<NodeCause> | null): boolean {
+  const texts = [cause?.node, cause?.message]
+  return isErrorCode(cause?.code) && texts.every((text) => typeof text === 'string')
 }

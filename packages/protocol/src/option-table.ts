@@ -70,12 +70,17 @@ function violationOf(row: OptionRow, value: unknown): string | undefined {
     case 'choice':
       return row.choices.includes(value as string)
         ? undefined
-        : `must be one of ${row.choices.join(', ')}, not ${String(value)}`
+        : `must be one of ${row.choices.join(', ')}, not ${shown(value)}`
     case 'integer':
       return Number.isInteger(value) && Number(value) >= row.min && Number(value) <= row.max
         ? undefined
-        : `must be an integer from ${row.min} to ${row.max}, not ${String(value)}`
+        : `must be an integer from ${row.min} to ${row.max}, not ${shown(value)}`
   }
+}
+
+/** Objects without a prototype, and the like, have no text. */
+function shown(value: unknown): string {
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
 }
 
 function isTexts(value: unknown): boolean {

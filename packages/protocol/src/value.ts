@@ -11,8 +11,9 @@ export interface EncodedValue {
  * Strings become UTF-8 text, Buffers and Uint8Arrays their bytes (not copied), anything else
  * MessagePack; the kind is kept beside the bytes, so a value comes back as what it was.
  *
- * A Uint8Array comes back as a Buffer. Functions, symbols and `undefined` are not values; a string
- * with a lone surrogate has no UTF-8 form.
+ * A Uint8Array comes back as a Buffer, -0 as 0. Functions, symbols and `undefined` are not values,
+ * nor are errors, regular expressions and cyclic objects; a string with a lone surrogate has no UTF-8
+ * form.
  *
  * @throws TypeError for what cannot be stored.
  */
@@ -25,7 +26,13 @@ export function encodeValue(value: unknown): EncodedValue {
   if (value === undefined || typeof value === 'function' || typeof value === 'symbol') {
     throw new TypeError(`${typeof value} cannot be stored; use del() to remove a key`)
   }
-  const bytes = pack(value)
+  let bytes: Buffer
+  try {
+    bytes = pack(value)
+  } catch (error) {
+    const reason = error instanceof RangeError ? 'it is cyclic or nests too deep' : String(error)
+    throw new TypeError(`the value cannot be stored: ${reason}`, { cause: error })
+  }
   const fault = messagePackFault(bytes)
   if (fault !== undefined) throw new TypeError(`the value cannot be stored: ${fault}`)
   return { kind: ValueKind.messagePack, bytes }
@@ -41,7 +48,9 @@ export function decodeValue(kind: number, bytes: Buffer): unknown {
 /** UTF-8 of `text`. @throws TypeError when it has a lone surrogate, which would not come back. */
 export function encodeText(text: string, what: 'key' | 'value'): Buffer {
   const bytes = Buffer.from(text, 'utf8')
-  // EF BF BD is the replacement character: only then can a lone surrogate have been replaced.
+  // As many bytes as characters: it is ASCII. Otherwise EF BF BD is the replacement character, and
+  // only where that stands can a lone surrogate have been replaced.
+  if (bytes.length === text.length) return bytes
   if (bytes.includes('\ufffd') && bytes.toString('utf8') !== text) {
     throw new TypeError(`the ${what} has a lone surrogate, which UTF-8 cannot carry`)
   }

@@ -161,6 +161,7 @@ export class LogStore implements Store {
       (applied) => new CassioError('CASSIO_STORAGE', what, { applied }, { cause }),
     ) as [CassioError, CassioError]
     this.failure = none
+    this.log.halt()
     this.parts.logger.error('commit log failed', { error: messageOf(cause) })
     // What the log was writing may be in the file or not; what was gathering is not.
     answerRest(this.flying, unknown)

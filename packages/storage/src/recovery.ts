@@ -88,8 +88,7 @@ export class Recovery {
       tornBytes: this.tornBytes,
       durationMs: this.ports.clock.monotonicMs() - startedMs,
     }
-    if (this.bytes + this.tornBytes > 0)
-      this.ports.logger.info('commit log replayed', { ...report })
+    this.ports.logger.info('commit log replayed', { ...report })
     return { sealed, report }
   }
 
@@ -107,12 +106,14 @@ export class Recovery {
       const segment = await this.inspect(number, number === numbers.at(-1))
       if (segment !== undefined) segments.push(segment)
     }
-    const first = segments.at(-1)?.header.first ?? 1
+    const last = segments.at(-1)
+    if (last === undefined) return []
+    const { first } = last.header
     const needed = segments.filter(({ number }) => number >= first)
-    for (const { path } of segments.filter(({ number }) => number < first)) await disk.unlink(path)
     needed.forEach((segment, index) => {
       this.checkOrder(segment, first + index, needed[index - 1])
     })
+    for (const { number, path } of segments) if (number < first) await disk.unlink(path)
     return needed
   }
 
@@ -127,7 +128,12 @@ export class Recovery {
     })
     const reading = decodeSegmentHeader(head)
     if (reading.fault === undefined) {
-      return { path, number, bytes, header: reading.header, seed: reading.seed }
+      const { header, seed } = reading
+      if (header.number === number && header.first <= number) {
+        return { path, number, bytes, header, seed }
+      }
+      const claim = `segment ${header.number}, which needs those from ${header.first} on`
+      throw damaged(path, 0, `its header says that it is ${claim}`)
     }
     // Batches follow only once the header is durable, so a file with more than a header had a
     // sound one, and every segment but the last did.
@@ -145,13 +151,10 @@ export class Recovery {
     expected: number,
     previous: FoundSegment | undefined,
   ): void {
-    const { path, number, header } = segment
-    if (header.number !== number) {
-      throw damaged(path, 0, `its header says that it is segment ${header.number}`)
-    }
+    const { number, header } = segment
     if (number !== expected) {
       const missing = `${this.directory}/${segmentName(expected)}`
-      throw damaged(missing, 0, `the file is missing, and later ones need it`)
+      throw damaged(missing, 0, 'the file is missing, and later ones need it')
     }
     const surplus = (previous?.bytes ?? 0) - header.previousBytes
     if (previous !== undefined && (surplus < 0 || surplus > BATCH_HEADER_BYTES)) {

@@ -1,5 +1,5 @@
-import { createLogger, type Logger, nodePorts } from '@cassiopeia/env'
-import { errorToWire } from '@cassiopeia/protocol'
+import { createLogger, type LogFields, type Logger, nodePorts } from '@cassiopeia/env'
+import { CassioError, errorToWire } from '@cassiopeia/protocol'
 import { NODE_OPTIONS, type Node, type NodeOptions, startNode } from '@cassiopeia/server'
 import { ExitCode } from '../exit-codes'
 import { type Io, say } from '../io'
@@ -41,9 +41,10 @@ export async function runNode(flags: NodeFlags, io: Io): Promise<number> {
   try {
     node = await startNode(readOptions(flags, io, logger, die('the node cannot go on')))
   } catch (error) {
-    logger.error('the node did not start', { error })
     await announceFailure(error)
-    say(io, renderError(error, io.errorStyle))
+    // A person reads sentences, whatever collects the log reads JSON.
+    if (io.errors.isTTY) say(io, renderError(error, io.errorStyle))
+    else logger.error('the node did not start', fieldsOf(error))
     return ExitCode.error
   }
   announce(io, { type: 'listening', nodeId: node.nodeId, address: node.address })
@@ -70,6 +71,13 @@ function readOptions(
     ports: nodePorts({ logger }),
     onFatal,
   }
+}
+
+/** A failure that has a code needs no stack to be understood. */
+function fieldsOf(error: unknown): LogFields {
+  if (!(error instanceof CassioError) || error.code === 'CASSIO_INTERNAL') return { error }
+  const { code, message, advice, causes } = error
+  return { code, message, advice, ...(causes.length === 0 ? {} : { causes }) }
 }
 
 /** Resolves when a signal or the end of a parent that wanted to be outlived by nobody says stop. */

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { ExitCode } from '../exit-codes'
 import { type Io, isInteractive, say } from '../io'
 import { History, historyPath } from '../shell/history'
-import { runRepl } from '../shell/repl'
+import { Notices } from '../shell/notices'
+import { Repl } from '../shell/repl'
 import { runScript } from '../shell/script'
 import { Session } from '../shell/session'
 import { exitCodeOf, onStopSignal, type StopSignal } from '../signals'
@@ -35,6 +36,7 @@ export async function openShell(
   settings: ConnectSettings,
   io: Io,
   signal: AbortSignal,
+  notices = new Notices((text) => say(io, text)),
 ): Promise<number> {
   const { consistency, timeoutMs } = settings
   const interactive = isInteractive(io)
@@ -56,7 +58,8 @@ export async function openShell(
     await connected
     if (interactive) {
       say(io, `cassio shell on ${settings.contactPoints.join(', ')}; help lists the verbs`)
-      await runRepl(session, io, new History(historyPath(io.environment)), signal)
+      const history = new History(historyPath(io.environment))
+      await new Repl(session, io, history, notices).run(signal)
       return ExitCode.ok
     }
     const failed = await runScript(session, io, signal)

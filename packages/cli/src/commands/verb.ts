@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { ExitCode } from '../exit-codes'
-import type { Io } from '../io'
+import { type Io, write } from '../io'
 import { type Data, readEscapes } from '../shell/parse'
 import { exitCodeOf, onStopSignal, type StopSignal } from '../signals'
 import { optionsOf, VerbInput } from '../verbs/input'
@@ -36,7 +36,7 @@ export async function runVerbCommand(
     client,
     connected,
     style: io.outputStyle,
-    write: (bytes: string | Buffer) => io.output.write(bytes),
+    write: (bytes: string | Buffer) => write(io.output, bytes),
     readFile: (path: string) => (path === '-' ? readAll(io) : readFile(path)),
   }
   try {

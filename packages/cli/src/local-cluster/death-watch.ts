@@ -1,4 +1,5 @@
 import { ExitCode } from '../exit-codes'
+import type { Notices } from '../shell/notices'
 import { renderDeath } from './launcher'
 import type { ClusterPlan } from './node-arguments'
 import type { NodeProcess } from './node-process'
@@ -8,15 +9,16 @@ export class DeathWatch {
   private isOver = false
   private readonly allEnded: Promise<number>
 
-  constructor(plan: ClusterPlan, processes: readonly NodeProcess[], tell: (line: string) => void) {
+  constructor(plan: ClusterPlan, processes: readonly NodeProcess[], notices: Notices) {
     const ends = processes.map(async (each) => {
       const exit = await each.exited
       const wasStopped = exit.code === 0
       if (this.isOver) return wasStopped
-      if (wasStopped) tell(`node ${each.address} was stopped`)
-      else {
-        tell(renderDeath(plan.directory, each, exit))
-        tell(`start it again with: cassio cluster start --detach --data ${plan.directory}`)
+      if (wasStopped) {
+        notices.tell(`node ${each.address} was stopped`)
+      } else {
+        const again = `start it again with: cassio cluster start --detach --data ${plan.directory}`
+        notices.tell(`${renderDeath(plan.directory, each, exit)}\n${again}`)
       }
       return wasStopped
     })

@@ -142,10 +142,12 @@ export function renderDeath(directory: string, process: NodeProcess, exit: NodeE
   const path = nodeLogPath(directory, process.port)
   const how = exit.signal === null ? `exit code ${exit.code}` : `signal ${exit.signal}`
   const why = exit.error === undefined ? '' : ` (${exit.error.code}: ${exit.error.message})`
-  const tail = logTail(path, LOG_TAIL_LINES).map((line) => `  ${line}`)
+  const tail = logTail(path, LOG_TAIL_LINES, process.logFrom).map((line) => `  ${line}`)
   return [
     `node ${process.address} (pid ${process.identity.pid}) ended with ${how}${why}`,
-    ...(tail.length === 0 ? [`its log, ${path}, is empty`] : [`the end of its log, ${path}:`]),
+    ...(tail.length === 0
+      ? [`it wrote nothing to its log, ${path}`]
+      : [`the end of its log, ${path}:`]),
     ...tail,
   ].join('\n')
 }

@@ -2,8 +2,11 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 
 const TAIL_BYTES_MAX = 16 * 1024
 
-/** The last lines of a log, without reading the rest of it; empty when there is none. */
-export function logTail(path: string, lineCount: number): string[] {
+/**
+ * The last lines of a log from the offset `from` on, without reading the rest of it; none when there
+ * is no log.
+ */
+export function logTail(path: string, lineCount: number, from = 0): string[] {
   let descriptor: number
   try {
     descriptor = openSync(path, 'r')
@@ -12,7 +15,7 @@ export function logTail(path: string, lineCount: number): string[] {
   }
   try {
     const { size } = fstatSync(descriptor)
-    const length = Math.min(size, TAIL_BYTES_MAX)
+    const length = Math.min(Math.max(0, size - from), TAIL_BYTES_MAX)
     const bytes = Buffer.alloc(length)
     const read = readSync(descriptor, bytes, 0, length, size - length)
     const text = bytes.toString('utf8', 0, read).trimEnd()

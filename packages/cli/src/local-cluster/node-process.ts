@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { type CassioError, errorFromWire } from '@cassiopeia/protocol'
 import { isNodeMessage, type NodeMessage, type StarterMessage } from './node-messages'
@@ -31,6 +31,8 @@ export class NodeProcess {
 
   private constructor(
     readonly port: number,
+    /** Where its part of the log begins. */
+    readonly logFrom: number,
     private readonly child: ChildProcess,
   ) {
     this.address = `${LOCAL_HOST}:${port}`
@@ -70,6 +72,7 @@ export class NodeProcess {
     mkdirSync(nodeDirectory(directory, port), { recursive: true })
     const log = openSync(nodeLogPath(directory, port), 'a', 0o600)
     try {
+      const logFrom = fstatSync(log).size
       const child = spawn(process.execPath, [CASSIO, ...args], {
         detached: true,
         env: environment,
@@ -79,7 +82,7 @@ export class NodeProcess {
         child.once('spawn', resolve)
         child.once('error', reject)
       })
-      return new NodeProcess(port, child)
+      return new NodeProcess(port, logFrom, child)
     } finally {
       closeSync(log)
     }

@@ -1,86 +1,102 @@
-import { createInterface } from 'node:readline'
+import { clearLine, createInterface, cursorTo, type Interface } from 'node:readline'
 import { type Io, say } from '../io'
 import { complete } from './complete'
 import { HISTORY_LINES_MAX, type History } from './history'
+import type { Notices } from './notices'
 import type { Session } from './session'
 
 /**
  * The shell for a person at a terminal: a prompt, line editing, history, completion. Ctrl-C
  * interrupts the running command; at the prompt it drops what was typed, or says how to leave.
- *
- * @returns when the person leaves, by `quit` or Ctrl-D, or when `signal` says so.
  */
-export function runRepl(
-  session: Session,
-  io: Io,
-  history: History,
-  signal: AbortSignal,
-): Promise<void> {
-  const readline = createInterface({
-    input: io.input,
-    output: io.output,
-    terminal: true,
-    history: history.load(),
-    historySize: HISTORY_LINES_MAX,
-    removeHistoryDuplicates: true,
-    completer: complete,
-  })
+export class Repl {
+  private readonly readline: Interface
   /** Lines typed or pasted while a command runs. */
-  const waiting: string[] = []
-  let running: AbortController | undefined
-  let isOver = false
+  private readonly waiting: string[] = []
+  private running: AbortController | undefined
+  private isOver = false
 
-  const prompt = () => {
-    const level = session.consistency
-    readline.setPrompt(level === undefined ? 'cassio> ' : `cassio ${level}> `)
-    readline.prompt()
+  constructor(
+    private readonly session: Session,
+    private readonly io: Io,
+    private readonly history: History,
+    private readonly notices: Notices,
+  ) {
+    this.readline = createInterface({
+      input: io.input,
+      output: io.output,
+      terminal: true,
+      history: history.load(),
+      historySize: HISTORY_LINES_MAX,
+      removeHistoryDuplicates: true,
+      completer: complete,
+    })
+    this.readline.on('line', (line) => this.onLine(line))
+    this.readline.on('SIGINT', () => this.onInterrupt())
   }
 
-  const runWaiting = async () => {
-    while (waiting.length > 0 && !isOver) {
-      running = new AbortController()
-      const outcome = await session.runLine(waiting.shift()!, running.signal)
-      running = undefined
+  /** Resolves when the person leaves, by `quit` or Ctrl-D, or when `signal` says so. */
+  run(signal: AbortSignal): Promise<void> {
+    const stop = () => this.readline.close()
+    signal.addEventListener('abort', stop, { once: true })
+    const giveBack = this.notices.takeOver((text) => this.showNotice(text))
+    return new Promise((resolve) => {
+      this.readline.on('close', () => {
+        // Ctrl-D leaves the cursor behind the prompt.
+        if (!this.isOver) this.io.output.write('\n')
+        this.isOver = true
+        this.running?.abort()
+        signal.removeEventListener('abort', stop)
+        giveBack()
+        resolve()
+      })
+      this.prompt()
+    })
+  }
+
+  private onLine(line: string): void {
+    this.history.add(line)
+    this.waiting.push(line)
+    if (this.running === undefined) void this.runWaiting()
+  }
+
+  private async runWaiting(): Promise<void> {
+    while (this.waiting.length > 0 && !this.isOver) {
+      this.running = new AbortController()
+      const outcome = await this.session.runLine(this.waiting.shift()!, this.running.signal)
+      this.running = undefined
       if (outcome === 'quit') {
-        readline.close()
-        return
+        this.isOver = true
+        this.readline.close()
       }
     }
-    if (!isOver) prompt()
+    if (!this.isOver) this.prompt()
   }
 
-  readline.on('line', (line) => {
-    history.add(line)
-    waiting.push(line)
-    if (running === undefined) void runWaiting()
-  })
-
-  readline.on('SIGINT', () => {
-    if (running !== undefined) {
-      waiting.length = 0
-      running.abort()
+  private onInterrupt(): void {
+    if (this.running !== undefined) {
+      this.waiting.length = 0
+      this.running.abort()
       return
     }
-    const typed = readline.line
-    // Ctrl-U and Ctrl-K in one: the line goes, the prompt stays.
-    readline.write(null, { ctrl: true, name: 'e' })
-    readline.write(null, { ctrl: true, name: 'u' })
-    if (typed === '') {
-      io.output.write('\n')
-      say(io, 'quit, exit or Ctrl-D leaves the shell; help lists the verbs')
-      prompt()
-    }
-  })
+    const wasEmpty = this.readline.line === ''
+    // Past the end, then all that is before it: an empty line.
+    this.readline.write(null, { ctrl: true, name: 'e' })
+    this.readline.write(null, { ctrl: true, name: 'u' })
+    if (wasEmpty) this.showNotice('quit, exit or Ctrl-D leaves the shell; help lists the verbs')
+  }
 
-  return new Promise((resolve) => {
-    const stop = () => readline.close()
-    signal.addEventListener('abort', stop, { once: true })
-    readline.on('close', () => {
-      isOver = true
-      running?.abort()
-      signal.removeEventListener('abort', stop)
-      resolve()
-    })
-    prompt()
-  })
+  private prompt(): void {
+    const level = this.session.consistency
+    this.readline.setPrompt(level === undefined ? 'cassio> ' : `cassio ${level}> `)
+    this.readline.prompt()
+  }
+
+  private showNotice(text: string): void {
+    cursorTo(this.io.output, 0)
+    clearLine(this.io.output, 0)
+    say(this.io, text)
+    // What was typed so far is shown again.
+    if (this.running === undefined) this.readline.prompt(true)
+  }
 }

@@ -1,5 +1,5 @@
 import type { ConsistencyLevel } from '@cassiopeia/protocol'
-import { type Io, say } from '../io'
+import { type Io, say, write } from '../io'
 import { errorToJson, renderError } from '../render/error'
 import { formatDuration } from '../units'
 import { findVerb } from '../verbs'
@@ -73,7 +73,7 @@ export class Session {
       connected,
       style: io.outputStyle,
       readFile,
-      write: (bytes) => this.write(bytes),
+      write: (bytes) => write(io.output, bytes),
       ...(this.consistency === undefined ? {} : { consistency: this.consistency }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     }

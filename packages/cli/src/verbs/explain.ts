@@ -17,7 +17,7 @@ export const explain: Verb = {
     const client = await connect()
     const explanation = await client.explain(key, request)
     const text = renderExplanation(renderValue(key), explanation, style)
-    print(text, { key: toJson(key), ...(toJson(explanation) as object) })
+    await print(text, { key: toJson(key), ...(toJson(explanation) as object) })
     return explanation.outcome === 'value' ? 'found' : 'missing'
   },
 }

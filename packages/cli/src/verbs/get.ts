@@ -3,7 +3,7 @@ import { renderStamp } from '../render/explain'
 import { renderValue, toJson } from '../render/value'
 import { formatDuration } from '../units'
 import { invalid } from './input'
-import type { Verb, VerbCall } from './verb'
+import type { Finding, Verb, VerbCall } from './verb'
 
 export const NOT_FOUND = '(not found)'
 
@@ -24,25 +24,25 @@ export const get: Verb = {
     const client = await call.connect()
     const entry = await client.getEntry(call.input.operands[0]!, call.request)
     if (call.input.flag('raw')) return printRaw(call, entry)
-    printEntry(call, entry)
+    await printEntry(call, entry)
     return entry === undefined ? 'missing' : 'found'
   },
 }
 
-function printRaw(call: VerbCall, entry: Entry | undefined): 'found' | 'missing' {
+async function printRaw(call: VerbCall, entry: Entry | undefined): Promise<Finding> {
   if (entry === undefined) return 'missing'
   const { value } = entry
   if (typeof value !== 'string' && !Buffer.isBuffer(value)) {
     throw invalid('the value is neither text nor bytes; leave out --raw, or use --json')
   }
-  call.printRaw(Buffer.from(value))
+  await call.printRaw(Buffer.from(value))
   return 'found'
 }
 
-function printEntry({ input, print }: VerbCall, entry: Entry | undefined): void {
+async function printEntry({ input, print }: VerbCall, entry: Entry | undefined): Promise<void> {
   const key = toJson(input.operands[0])
   if (entry === undefined) {
-    print(NOT_FOUND, { key, found: false })
+    await print(NOT_FOUND, { key, found: false })
     return
   }
   const { value, stamp, expiresAtMs } = entry
@@ -51,7 +51,7 @@ function printEntry({ input, print }: VerbCall, entry: Entry | undefined): void 
   if (input.flag('entry')) {
     lines.push(`stamp    ${renderStamp(stamp)}`, `expires  ${expires ?? 'never'}`)
   }
-  print(lines.join('\n'), { key, found: true, value: toJson(value), stamp, expires })
+  await print(lines.join('\n'), { key, found: true, value: toJson(value), stamp, expires })
 }
 
 export const mget: Verb = {
@@ -65,11 +65,11 @@ export const mget: Verb = {
   async run({ connect, input, request, print }) {
     const client = await connect()
     const values = await client.getMany(input.operands, request)
-    values.forEach((value, i) => {
+    for (const [i, value] of values.entries()) {
       const key = toJson(input.operands[i])
-      if (value === undefined) print(NOT_FOUND, { key, found: false })
-      else print(renderValue(value), { key, found: true, value: toJson(value) })
-    })
+      if (value === undefined) await print(NOT_FOUND, { key, found: false })
+      else await print(renderValue(value), { key, found: true, value: toJson(value) })
+    }
     return values.includes(undefined) ? 'missing' : 'found'
   },
 }
@@ -85,7 +85,7 @@ export const exists: Verb = {
   async run({ connect, input, request, print }) {
     const client = await connect()
     const found = await client.has(input.operands[0]!, request)
-    print(String(found), { key: toJson(input.operands[0]), found })
+    await print(String(found), { key: toJson(input.operands[0]), found })
     return found ? 'found' : 'missing'
   },
 }
@@ -103,12 +103,12 @@ export const ttl: Verb = {
     const leftMs = await client.ttl(input.operands[0]!, request)
     const key = toJson(input.operands[0])
     if (leftMs === undefined) {
-      print(NOT_FOUND, { key, found: false })
+      await print(NOT_FOUND, { key, found: false })
       return 'missing'
     }
     const expires = Number.isFinite(leftMs)
     const left = expires ? formatDuration(leftMs) : '(no expiry)'
-    print(left, { key, found: true, ttlMs: expires ? leftMs : null })
+    await print(left, { key, found: true, ttlMs: expires ? leftMs : null })
     return 'found'
   },
 }

@@ -13,7 +13,8 @@ export interface VerbHost {
   /** Levels and limits that hold where a call names none. */
   readonly consistency?: ConsistencyLevel
   readonly timeoutMs?: number
-  write(bytes: string | Buffer): void
+  /** Resolves when more can be written. */
+  write(bytes: string | Buffer): Promise<void>
   readFile(path: string): Promise<Buffer>
 }
 
@@ -41,8 +42,8 @@ export async function runVerb(
       input,
       request: requestOptions(input, host, signal),
       style: host.style,
-      print: (text, json) => {
-        if (!signal.aborted) host.write(`${asJson ? JSON.stringify(json) : text}\n`)
+      print: async (text, json) => {
+        if (!signal.aborted) await host.write(`${asJson ? JSON.stringify(json) : text}\n`)
       },
       printRaw: (bytes) => host.write(bytes),
       readFile: (path) => host.readFile(path),

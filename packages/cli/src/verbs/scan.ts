@@ -29,14 +29,14 @@ export const scan: Verb = {
     if (input.flag('keys')) {
       for await (const bytes of client.keys(options)) {
         const key = textOrBytes(bytes)
-        print(renderValue(key), { key: toJson(key) })
+        await print(renderValue(key), { key: toJson(key) })
         if (++count >= limit) break
       }
       return 'found'
     }
     for await (const { key: bytes, value } of client.scan(options)) {
       const key = textOrBytes(bytes)
-      print(`${renderValue(key)}\t${renderValue(value)}`, {
+      await print(`${renderValue(key)}\t${renderValue(value)}`, {
         key: toJson(key),
         value: toJson(value),
       })

@@ -49,7 +49,7 @@ export const set: Verb = {
     const value = await readSetValue(call)
     const options = writeOptions(call)
     const client = await call.connect()
-    printReceipt(call, key, await client.set(key, value, options))
+    await printReceipt(call, key, await client.set(key, value, options))
     return 'found'
   },
 }
@@ -85,9 +85,9 @@ export const mset: Verb = {
     const options = writeOptions(call)
     const client = await call.connect()
     const receipts = await client.setMany(entries, options)
-    receipts.forEach((receipt, i) => {
-      printReceipt(call, entries[i]![0], receipt)
-    })
+    for (const [i, receipt] of receipts.entries()) {
+      await printReceipt(call, entries[i]![0], receipt)
+    }
     return 'found'
   },
 }
@@ -104,7 +104,7 @@ export const del: Verb = {
     const options = writeOptions(call)
     const client = await call.connect()
     for (const key of call.input.operands) {
-      printReceipt(call, key, await client.del(key, options))
+      await printReceipt(call, key, await client.del(key, options))
     }
     return 'found'
   },
@@ -120,10 +120,14 @@ function writeOptions({ input, request }: VerbCall): WriteRequest {
   }
 }
 
-function printReceipt({ input, print }: VerbCall, key: Data, receipt: WriteReceipt): void {
+async function printReceipt(
+  { input, print }: VerbCall,
+  key: Data,
+  receipt: WriteReceipt,
+): Promise<void> {
   const { stamp, acknowledged, required, superseded } = receipt
   const json = { key: toJson(key), stamp, acknowledged, required, superseded }
-  print(renderReceipt(receipt, input), json)
+  await print(renderReceipt(receipt, input), json)
 }
 
 function renderReceipt(receipt: WriteReceipt, input: VerbInput): string {

@@ -22,7 +22,7 @@ export const status: Verb = {
     // that a cluster which is still forming can be looked at.
     if (address !== undefined) await connect()
     const found = await client.status(address, request)
-    print(renderStatus(found, input.flag('verbose'), style), toJson(found))
+    await print(renderStatus(found, input.flag('verbose'), style), toJson(found))
     return 'found'
   },
 }

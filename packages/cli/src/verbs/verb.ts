@@ -52,10 +52,13 @@ export interface VerbCall {
   readonly input: VerbInput
   readonly request: RequestOptions
   readonly style: Style
-  /** Says one thing: as text, or with `--json` as one line of JSON made by `toJson`. */
-  print(text: string, json: unknown): void
+  /**
+   * Says one thing: as text, or with `--json` as one line of JSON made by `toJson`. Resolves when
+   * the reader can take more.
+   */
+  print(text: string, json: unknown): Promise<void>
   /** Bytes as they are, for `get --raw`. */
-  printRaw(bytes: Buffer): void
+  printRaw(bytes: Buffer): Promise<void>
   /** Contents of a file, or of standard input for '-' where that is not the shell's own. */
   readFile(path: string): Promise<Buffer>
 }

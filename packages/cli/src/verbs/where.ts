@@ -15,7 +15,7 @@ export const where: Verb = {
     const client = await connect()
     const location = client.where(key)
     const text = renderLocation(renderValue(key), location, style)
-    print(text, { key: toJson(key), ...(toJson(location) as object) })
+    await print(text, { key: toJson(key), ...(toJson(location) as object) })
     return 'found'
   },
 }

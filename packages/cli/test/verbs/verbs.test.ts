@@ -18,7 +18,9 @@ async function run(line: string, client = new FakeClient(), connected = Promise.
       client,
       connected,
       style: plainStyle,
-      write: (bytes) => written.push(Buffer.from(bytes)),
+      write: async (bytes) => {
+        written.push(Buffer.from(bytes))
+      },
       readFile: async (path) => Buffer.from(`contents of ${path}`),
     },
     never,

@@ -40,6 +40,8 @@ export class Membership implements PeerLinkOwner {
   private readonly byAddress: ReadonlyMap<string, PeerLink>
   private readonly founding: FoundingCore
   private readonly foundingText: string
+  /** Why each peer was last said to be away; one that stays away is dialled for ever. */
+  private readonly complaints = new Map<PeerLink, string>()
   private keeping = false
   private closed = false
 
@@ -100,10 +102,11 @@ export class Membership implements PeerLinkOwner {
     try {
       this.judge(welcome.nodeId, peer.name, welcome.clusterId)
     } catch (error) {
-      this.ports.logger.warn('peer refused', { peer: peer.name, reason: (error as Error).message })
+      this.complain(peer, 'peer refused', error as CassioError)
       peer.refuse(error as CassioError)
       return
     }
+    this.complaints.delete(peer)
     this.ports.logger.info('peer connected', { peer: peer.name, node: welcome.nodeId })
     this.tell(peer)
   }
@@ -113,9 +116,12 @@ export class Membership implements PeerLinkOwner {
   }
 
   onPeerLost(peer: PeerLink): void {
-    const reason = peer.lastError?.message
-    if (!this.closed) this.ports.logger.warn('peer lost', { peer: peer.name, reason })
+    this.complain(peer, 'peer lost', peer.lastError)
     this.owner.onPeerLost(peer)
+  }
+
+  onPeerUnreached(peer: PeerLink): void {
+    this.complain(peer, 'peer not reached', peer.lastError)
   }
 
   /** FOUNDING from a peer: what it knows of the founders, or the map itself. */
@@ -193,6 +199,13 @@ export class Membership implements PeerLinkOwner {
 
   private viewOf(map: ClusterMap): ClusterView {
     return new ClusterView(map, this.identity.nodeId, this.byAddress)
+  }
+
+  private complain(peer: PeerLink, event: string, error: CassioError | undefined): void {
+    const reason = error?.message ?? 'closed'
+    if (this.closed || this.complaints.get(peer) === reason) return
+    this.complaints.set(peer, reason)
+    this.ports.logger.warn(event, { peer: peer.name, code: error?.code, reason })
   }
 
   /** @throws CassioError when a node with this id at this address cannot be a member here. */

@@ -24,6 +24,8 @@ export interface PeerLinkOwner {
   onPeerMessage(peer: PeerLink, type: number, buffer: Buffer, from: number, to: number): void
   /** An open connection was lost. */
   onPeerLost(peer: PeerLink): void
+  /** An attempt did not get as far as `onPeerOpen`; `lastError` says why. */
+  onPeerUnreached(peer: PeerLink): void
 }
 
 export interface PeerLinkOptions {
@@ -179,9 +181,11 @@ export class PeerLink implements LinkOwner {
     this.nodeId = welcome.nodeId
     this.open = true
     this.lastError = undefined
-    this.backoff.reset()
     this.owner.onPeerOpen(this, welcome)
-    if (this.open) this.schedulePing(link)
+    if (!this.open) return
+    // Only now: a peer that is refused each time it answers must not be dialled without pause.
+    this.backoff.reset()
+    this.schedulePing(link)
   }
 
   private schedulePing(link: Link): void {
@@ -212,6 +216,7 @@ export class PeerLink implements LinkOwner {
     this.timer?.cancel()
     if (wasOpen) this.owner.onPeerLost(this)
     if (this.stopped) return
+    if (!wasOpen) this.owner.onPeerUnreached(this)
     this.timer = this.ports.timers.after(this.backoff.next(), () => this.dial())
   }
 

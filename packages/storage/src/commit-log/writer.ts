@@ -98,26 +98,34 @@ export class LogWriter {
    * recovery can tell damage there from a torn tail.
    */
   async close(): Promise<void> {
-    this.syncTimer?.cancel()
+    this.halt()
     const current = this.current
     if (current === undefined) return
-    if (current.durableBytes < current.bytes) await this.syncSegment(current)
-    await current.append(0, [])
-    await this.syncSegment(current)
-    await this.abandon()
+    try {
+      if (current.durableBytes < current.bytes) await this.syncSegment(current)
+      await current.append(0, [])
+      await this.syncSegment(current)
+    } finally {
+      await current.close()
+    }
   }
 
-  /** Closes the file as it is: after a failure nothing more may be written or synced. */
-  async abandon(): Promise<void> {
+  /** No sync begins in the background any more: after a failure nothing may be written or synced. */
+  halt(): void {
     this.syncTimer?.cancel()
+    this.syncTimer = undefined
+  }
+
+  /** Closes the file as it is. */
+  async abandon(): Promise<void> {
+    this.halt()
     await this.current?.close()
   }
 
   private async roll(number: number): Promise<void> {
     const last = this.current
     if (last !== undefined) {
-      this.syncTimer?.cancel()
-      this.syncTimer = undefined
+      this.halt()
       if (last.durableBytes < last.bytes) await this.syncSegment(last)
       await last.close()
       const { bytes, durableBytes } = last

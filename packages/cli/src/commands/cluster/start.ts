@@ -13,6 +13,7 @@ import {
   restoreState,
   writeState,
 } from '../../local-cluster/state-file'
+import { Notices } from '../../shell/notices'
 import { exitCodeOf, onStopSignal, type StopSignal } from '../../signals'
 import { readWholeNumber } from '../flags'
 import { config, readSecret } from '../secret'
@@ -151,9 +152,10 @@ async function stay(
     say(io, `stop it with: cassio cluster stop --data ${flags.data}`)
     return ExitCode.ok
   }
-  const watch = new DeathWatch(plan, processes, (line) => say(io, line))
+  const notices = new Notices((text) => say(io, text))
+  const watch = new DeathWatch(plan, processes, notices)
   try {
-    if (flags.shell) return await openClusterShell(plan, io, signal)
+    if (flags.shell) return await openClusterShell(plan, io, signal, notices)
     say(io, 'Ctrl-C stops it')
     return await watch.untilOver(signal)
   } finally {
@@ -164,14 +166,19 @@ async function stay(
   }
 }
 
-function openClusterShell(plan: ClusterPlan, io: Io, signal: AbortSignal): Promise<number> {
+function openClusterShell(
+  plan: ClusterPlan,
+  io: Io,
+  signal: AbortSignal,
+  notices?: Notices,
+): Promise<number> {
   const settings = {
     contactPoints: plan.ports.map(addressOf),
     secret: readSecret(plan.secretFile, io.environment),
     consistency: undefined,
     timeoutMs: undefined,
   }
-  return openShell(settings, io, signal)
+  return openShell(settings, io, signal, notices)
 }
 
 function isAborted(error: unknown): boolean {

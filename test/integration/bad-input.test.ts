@@ -1,0 +1,212 @@
+import { readFile } from 'node:fs/promises'
+import {
+  ConsistencyLevel,
+  DiallerHandshake,
+  FrameReader,
+  FrameWriter,
+  MessageType,
+  NONCE_BYTES,
+  PREAMBLE,
+  PROTOCOL_VERSION,
+  pack,
+  Request,
+  unpack,
+} from '@cassiopeia/protocol'
+import { Cluster, type NodeProcess } from './processes'
+import { RawConnection } from './sockets'
+import { Workload } from './workload'
+import { Cleanup, seededRandom, until } from './world'
+
+const cleanup = new Cleanup()
+afterEach(() => cleanup.run())
+
+const MIB = 1024 * 1024
+const HANDSHAKE_TIMEOUT_MS = 700
+const OUTPUT_MAX_BYTES = 4 * MIB
+/** What strangers may cost a node, garbage that has not been collected yet included. */
+const STRANGERS_BYTES_MAX = 64 * MIB
+/** Answers that are gathered within one turn come on top of what a connection may hold. */
+const READER_BYTES_MAX = 96 * MIB
+const VALUE_BYTES = MIB / 2
+/** So many answers are far more than both systems' buffers hold. */
+const BURST = 60
+const FLAGS = [
+  ...['--handshake-timeout-ms', String(HANDSHAKE_TIMEOUT_MS), '--frame-timeout-ms', '700'],
+  ...['--output-pause-bytes', String(MIB), '--output-max-bytes', String(OUTPUT_MAX_BYTES)],
+]
+
+async function residentBytes({ pid }: NodeProcess): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024
+}
+
+const onLinux = process.platform === 'linux'
+
+/** A cluster under an ordinary load, and its first node, whose patience is to be tried. */
+async function busyCluster() {
+  const cluster = await Cluster.start(cleanup, { flags: FLAGS })
+  const [target] = cluster.nodes
+  const client = await cluster.client()
+  const workload = new Workload('undisturbed')
+  workload.run(client, 6)
+  await until('a warm start', () => workload.succeededSince(0) >= 1_000)
+  const bytesBefore = onLinux ? await residentBytes(target!) : 0
+  const residentGrowth = async () => (onLinux ? (await residentBytes(target!)) - bytesBefore : 0)
+  const pidBefore = target!.pid
+
+  return {
+    cluster,
+    target: target!,
+    client,
+    residentGrowth,
+    /** Others got what they asked for, from the same process, and it is no larger than it may be. */
+    async expectUndisturbed(growthMax: number): Promise<void> {
+      const fromMs = performance.now()
+      await until('calls afterwards', () => workload.succeededSince(fromMs) >= 500)
+      await workload.stop()
+      expect(workload.failed).toEqual([])
+      expect(workload.lies).toEqual([])
+      expect([target!.isRunning, target!.pid]).toEqual([true, pidBefore])
+      expect(target!.log.filter(({ level }) => level === 'error')).toEqual([])
+      const { clients } = await client.status(target!.address)
+      expect(clients).toBe(1)
+      expect(await residentGrowth()).toBeLessThan(growthMax)
+    },
+  }
+}
+
+/** A client of the wire protocol that shakes hands, and then does as the test says. */
+async function shakeHands(address: string): Promise<RawConnection & { writer: FrameWriter }> {
+  const connection = await RawConnection.open(address, cleanup)
+  const nonce = Buffer.alloc(NONCE_BYTES, 7)
+  const hello = { protocol: PROTOCOL_VERSION, role: 'client' as const, nonce }
+  const handshake = new DiallerHandshake(hello, undefined)
+  const writer = new FrameWriter()
+  const flush = () => {
+    for (const bytes of writer.take()) connection.send(bytes)
+  }
+  connection.send(PREAMBLE)
+  writer.write(MessageType.HELLO, pack(hello))
+  flush()
+  await new Promise<void>((resolve, reject) => {
+    const reader = new FrameReader(64 * 1024, (type, buffer, from, to) => {
+      const body = unpack(buffer.subarray(from, to))
+      if (type === MessageType.CHALLENGE) {
+        writer.write(MessageType.PROOF, pack(handshake.onChallenge(body)))
+        flush()
+      } else if (type === MessageType.WELCOME) {
+        handshake.onWelcome(body)
+        resolve()
+      } else {
+        reject(new Error(`message ${type}`))
+      }
+    })
+    connection.socket.on('data', (chunk: Buffer) => reader.push(Buffer.from(chunk)))
+  })
+  return Object.assign(connection, { writer })
+}
+
+describe('processes: strangers on the port', () => {
+  test('node: HTTP and RESP: answered in their own words, then closed', async () => {
+    const cluster = await Cluster.start(cleanup, { nodes: 1, rf: 1 })
+    const [address] = cluster.addresses
+    for (const [words, answer] of [
+      ['GET /keys/a HTTP/1.1\r\nHost: localhost\r\n\r\n', /^HTTP\/1\.1 400 Bad Request\r\n/],
+      ['*1\r\n$4\r\nPING\r\n', /^-ERR CASSIO_PROTOCOL .*\r\n$/],
+      ['PING\r\n', /^-ERR CASSIO_PROTOCOL .*\r\n$/],
+    ] as const) {
+      const stranger = await RawConnection.open(address!, cleanup)
+      stranger.send(words)
+      await stranger.closed
+      expect(stranger.received.toString()).toMatch(answer)
+      expect(stranger.received.toString()).toContain('cassio')
+    }
+  })
+
+  test('node: garbage, half frames and silence: closed in time, others undisturbed (RF=3)', async () => {
+    const { target, expectUndisturbed } = await busyCluster()
+    const random = seededRandom('strangers')
+    const open = () => RawConnection.open(target.address, cleanup)
+
+    const garbage = await Promise.all(
+      Array.from({ length: 60 }, async (_, i) => {
+        const stranger = await open()
+        // Half of them begin as friends do.
+        if (i % 2 === 0) stranger.send(PREAMBLE)
+        stranger.send(random.bytes(1 + random.below(20_000)))
+        return stranger
+      }),
+    )
+    const huge = await open()
+    huge.send(Buffer.concat([PREAMBLE, Buffer.from('ffffffff00000001deadbeef', 'hex')]))
+    const writer = new FrameWriter()
+    writer.write(MessageType.HELLO, Buffer.alloc(8_000))
+    const frame = Buffer.concat([PREAMBLE, ...writer.take()])
+    const half = await Promise.all(
+      Array.from({ length: 40 }, async (_, i) => {
+        const stranger = await open()
+        stranger.send(frame.subarray(0, 1 + i * 100))
+        return stranger
+      }),
+    )
+    const welcomed = await shakeHands(target.address)
+    welcomed.send(Buffer.from('0000040000000099', 'hex'))
+    const silent = await Promise.all(Array.from({ length: 200 }, open))
+    const heldOpen = silent.filter((each) => !each.isClosed).length
+    expect(heldOpen).toBeGreaterThan(0)
+
+    // Nobody is kept for long.
+    const all = [...garbage, huge, ...half, welcomed, ...silent]
+    await until('strangers are put out', () => all.every((each) => each.isClosed))
+    await expectUndisturbed(STRANGERS_BYTES_MAX)
+  })
+
+  test('node: a client that asks for much at once and reads nothing: dropped, others undisturbed (RF=3)', async () => {
+    const { target, client, expectUndisturbed } = await busyCluster()
+    await client.set('large', Buffer.alloc(VALUE_BYTES, 'x'))
+    const deaf = await shakeHands(target.address)
+    deaf.socket.removeAllListeners('data').pause()
+    for (let id = 1; id <= BURST; id += 1) askFor('large', id, deaf.writer)
+    for (const bytes of deaf.writer.take()) deaf.send(bytes)
+    await until('the deaf client is dropped', async () => {
+      return (await client.status(target.address)).clients === 1
+    })
+    await expectUndisturbed(READER_BYTES_MAX)
+  })
+
+  test('node: a client that asks on and on and reads nothing: kept waiting, served when it reads (RF=3)', async () => {
+    const { target, client, expectUndisturbed, residentGrowth } = await busyCluster()
+    await client.set('large', Buffer.alloc(VALUE_BYTES, 'x'))
+    const deaf = await shakeHands(target.address)
+    deaf.socket.removeAllListeners('data').pause()
+    const count = 5 * BURST
+    for (let id = 1; id <= count; id += 1) {
+      askFor('large', id, deaf.writer)
+      for (const bytes of deaf.writer.take()) deaf.send(bytes)
+      // An answer to somebody else comes in between: each request is in a turn of its own.
+      await client.status(target.address)
+    }
+    expect(await residentGrowth()).toBeLessThan(READER_BYTES_MAX)
+    expect((await client.status(target.address)).clients).toBe(2)
+    let received = 0
+    deaf.socket.on('data', (chunk: Buffer) => {
+      received += chunk.length
+    })
+    deaf.socket.resume()
+    await until('all answers', () => received > count * VALUE_BYTES)
+    deaf.socket.destroy()
+    await until('it has gone', async () => (await client.status(target.address)).clients === 1)
+    await expectUndisturbed(READER_BYTES_MAX)
+  })
+})
+
+/** A GET at ONE. */
+function askFor(key: string, id: number, writer: FrameWriter): void {
+  const at = writer.begin(MessageType.GET, Request.rest + key.length)
+  const { buffer } = writer
+  buffer.writeUInt32BE(id, at + Request.id)
+  buffer[at + Request.level] = ConsistencyLevel.ONE
+  buffer.writeUInt32BE(0, at + Request.epoch)
+  buffer.writeDoubleBE(Number.MAX_SAFE_INTEGER, at + Request.deadline)
+  buffer.write(key, at + Request.rest)
+}
