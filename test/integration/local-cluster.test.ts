@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Cluster, cassio, startCassio } from './processes'
@@ -24,10 +25,13 @@ async function pidsIn(data: string): Promise<number[]> {
   return nodes.flatMap((node) => (node.process === null ? [] : [node.process.pid]))
 }
 
+/** A process that has ended and that nobody has asked about yet does not run. */
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return (
+      process.platform !== 'linux' || !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+    )
   } catch {
     return false
   }

@@ -7,12 +7,14 @@ afterEach(() => cleanup.run())
 
 const NODES = 5
 const RF = 3
+/** Five starting nodes on a small machine may be slow at first; nothing here is about time. */
+const PATIENT_MS = 5_000
 const KEYS = Array.from({ length: 1_200 }, (_, i) => `${i % 3 === 0 ? 'third' : 'other'}:${i}`)
 
 describe('processes: five nodes', () => {
   test('cluster: keys lie on their three replicas and are found through every node (N=5, RF=3)', async () => {
     const cluster = await Cluster.start(cleanup, { nodes: NODES, rf: RF })
-    const client = await cluster.client()
+    const client = await cluster.client({ attemptTimeoutMs: PATIENT_MS })
     await client.setMany(
       KEYS.map((key) => [key, `value of ${key}`]),
       { consistency: 'ALL' },
@@ -77,7 +79,7 @@ describe('processes: five nodes', () => {
 
   test('cluster: any one of five killed: QUORUM serves all keys, scans find all (N=5, RF=3)', async () => {
     const cluster = await Cluster.start(cleanup, { nodes: NODES, rf: RF })
-    const client = await cluster.client()
+    const client = await cluster.client({ attemptTimeoutMs: PATIENT_MS })
     const some = KEYS.slice(0, 300)
     await client.setMany(
       some.map((key) => [key, key]),

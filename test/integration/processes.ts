@@ -289,14 +289,14 @@ export class Cluster {
     await Promise.all(this.nodes.map((node) => node.kill()))
   }
 
-  /** Resolves when each node serves and holds each other for alive. */
+  /** Resolves when each node serves, and has heard of each other that it lives. */
   async untilWhole(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.untilSaid('formed')))
     const client = await this.client()
     for (const { address } of this.nodes) {
       await until(`${address} sees all members alive`, async () => {
         const { members } = await client.status(address)
-        return members.every((member) => member.state === 'alive')
+        return members.every(({ state, heartbeat }) => state === 'alive' && heartbeat > 0)
       })
     }
     await client.disconnect()

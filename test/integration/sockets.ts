@@ -73,14 +73,20 @@ export class RecordingProxy {
   }
 }
 
+const RECEIVED_BYTES_MAX = 64 * 1024
+
 /** A stranger's connection: nothing is said on it but what the test says. */
 export class RawConnection {
   private readonly chunks: Buffer[] = []
+  private receivedBytes = 0
   readonly closed: Promise<void>
   isClosed = false
 
   private constructor(readonly socket: Socket) {
-    socket.on('data', (chunk: Buffer) => this.chunks.push(chunk))
+    socket.on('data', (chunk: Buffer) => {
+      if (this.receivedBytes < RECEIVED_BYTES_MAX) this.chunks.push(chunk)
+      this.receivedBytes += chunk.length
+    })
     socket.on('error', () => {})
     this.closed = new Promise((resolve) => {
       socket.on('close', () => {
@@ -101,6 +107,7 @@ export class RawConnection {
     })
   }
 
+  /** What has come, or the beginning of it. */
   get received(): Buffer {
     return Buffer.concat(this.chunks)
   }

@@ -97,6 +97,8 @@ export class Workload {
     } catch (thrown) {
       if (!(thrown instanceof CassioError)) throw thrown
       error = thrown
+      // The test is over, well or not; a closed client answers at once, for ever.
+      if (error.code === 'CASSIO_CLOSED') this.isOver = true
     }
     this.calls.push({ verb, key, startedMs, endedMs: performance.now(), error })
     return error

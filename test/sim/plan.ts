@@ -62,7 +62,7 @@ export interface Plan {
   readonly faults: readonly PlannedFault[]
 }
 
-const CHAOS_MS = [8_000, 24_000] as const
+const CHAOS_MS = [6_000, 16_000] as const
 
 export function makePlan(seed: number): Plan {
   const random = new KeyedRandom(seed, 'plan:shape')
@@ -148,8 +148,8 @@ function drawOperations(
   chaosMs: number,
 ): PlannedOperation[][] {
   const shape = new KeyedRandom(seed, 'plan:workload')
-  const waitMeanMs = shape.between(10, 120)
-  const burstShare = shape.between(0, 0.8)
+  const waitMeanMs = shape.between(20, 160)
+  const burstShare = shape.between(0, 0.7)
   const delShare = shape.between(0, 0.25)
   const setShare = shape.between(0.2, 0.6)
   const oddLevels = shape.chance(0.4) ? shape.between(0.05, 0.4) : 0

@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { ExitCode } from './exit-codes'
 import { type Style, styleFor } from './render/style'
 
 /** The three streams and the environment: the process's own in `main`, others in tests. */
@@ -9,27 +8,28 @@ export interface Io {
   readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly errors: Writable & { readonly isTTY?: boolean }
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** Aborted when whoever read standard output has gone, as `head` does when it has enough. */
+  readonly readerGone: AbortSignal
   /** How to write to `output` and `errors`. */
   readonly outputStyle: Style
   readonly errorStyle: Style
 }
 
 export function makeIo(streams: Pick<Io, 'input' | 'output' | 'errors' | 'environment'>): Io {
+  const readerGone = new AbortController()
+  streams.output.on('error', () => readerGone.abort())
+  // Whoever closed standard error does not want to be told.
+  streams.errors.on('error', () => {})
   return {
     ...streams,
+    readerGone: readerGone.signal,
     outputStyle: styleFor(streams.output, streams.environment),
     errorStyle: styleFor(streams.errors, streams.environment),
   }
 }
 
-/** The process's own streams. A reader of ours that goes away, as `head` does, ends us in peace. */
+/** The process's own. */
 export function processIo(): Io {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(ExitCode.ok)
-    throw error
-  })
-  // Whoever closed standard error does not want to be told.
-  process.stderr.on('error', () => {})
   return makeIo({
     input: process.stdin,
     output: process.stdout,
@@ -39,11 +39,13 @@ export function processIo(): Io {
 }
 
 /**
- * Writes, and waits while the reader is slower than we are, so that a long scan into a pipe is never
- * held in memory as a whole.
+ * Writes to standard output, and waits while the reader is slower than we are, so that a long scan
+ * into a pipe is never held in memory as a whole.
  */
-export async function write(stream: Writable, bytes: string | Buffer): Promise<void> {
-  if (!stream.write(bytes) && !stream.destroyed) await once(stream, 'drain')
+export async function write(io: Io, bytes: string | Buffer): Promise<void> {
+  if (io.readerGone.aborted || io.output.write(bytes)) return
+  // Rejects when the reader goes, which `readerGone` tells of.
+  await once(io.output, 'drain', { signal: io.readerGone }).catch(() => {})
 }
 
 /** Resolves when everything written has left the process: pipes take it piece by piece. */

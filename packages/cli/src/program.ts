@@ -41,7 +41,7 @@ export function makeProgram(args: readonly string[], io: Io, finish: Finish): Co
         return command.name() + operands.join('')
       },
     })
-  addNode(program, io, finish, args.includes('node'))
+  addNode(program, io, finish, isAboutNode(args))
   addCluster(program, io, finish)
   addShell(program, io, finish)
   program.commandsGroup('Verbs:')
@@ -65,6 +65,10 @@ Environment: every flag marked (env: CASSIO_...) can be set there; a flag goes b
 CASSIO_SECRET is the shared secret itself. NO_COLOR turns colours off. CASSIO_DEBUG=1 adds stack
 traces to errors. CASSIO_HISTORY is the shell's history file, or off.
 `
+
+function isAboutNode([first, second]: readonly string[]): boolean {
+  return first === 'node' || (first === 'help' && second === 'node')
+}
 
 function addNode(program: Command, io: Io, finish: Finish, withFlags: boolean): void {
   const command = program
@@ -119,7 +123,13 @@ function addCluster(program: Command, io: Io, finish: Finish): void {
     .option('--nodes <N>', 'how many nodes (default 3)')
     .option('--base-port <PORT>', 'port of the first node; the others follow (default 9000)')
     .addOption(dataOption())
-    .option('--rf <N>', 'replicas of each key (default 3, or as many as there are nodes)')
+    .addOption(
+      withEnvironment(
+        '--rf <N>',
+        'rf',
+        'replicas of each key (default 3, or as many as there are nodes)',
+      ),
+    )
     .option('--detach', 'return when the cluster is ready, and leave it running')
     .option('--shell', 'open a shell on the cluster, and stop what was started when it ends')
     .addOption(secretFileOption())

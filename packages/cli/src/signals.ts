@@ -34,6 +34,33 @@ export function onStopSignal(
   }
 }
 
-export function exitCodeOf(signal: StopSignal): number {
+function exitCodeOf(signal: StopSignal): number {
   return ExitCode.signal + constants.signals[signal]
+}
+
+/** The wish of a signal as an `AbortSignal`, from the time it is made until `forget`. */
+export class StopRequest {
+  stoppedBy: StopSignal | undefined
+  private readonly aborter = new AbortController()
+  private readonly removeListeners: () => void
+
+  constructor(signals: readonly StopSignal[]) {
+    this.removeListeners = onStopSignal(signals, (signal) => {
+      this.stoppedBy = signal
+      this.aborter.abort()
+    })
+  }
+
+  get signal(): AbortSignal {
+    return this.aborter.signal
+  }
+
+  /** @returns `code`, or the exit code of the signal if there was one. */
+  exitCode(code: number): number {
+    return this.stoppedBy === undefined ? code : exitCodeOf(this.stoppedBy)
+  }
+
+  forget(): void {
+    this.removeListeners()
+  }
 }

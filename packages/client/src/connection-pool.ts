@@ -110,9 +110,14 @@ export class ConnectionPool implements ConnectionOwner {
   /** What each node that cannot be asked said last. */
   get causes(): NodeCause[] {
     const causes: NodeCause[] = []
-    for (const { address, isReady, lastError } of this.nodes.values()) {
-      if (isReady || lastError === undefined) continue
-      causes.push({ node: address, code: lastError.code, message: lastError.message })
+    for (const { address, isReady, connection, lastError } of this.nodes.values()) {
+      if (isReady) continue
+      if (lastError !== undefined) {
+        causes.push({ node: address, code: lastError.code, message: lastError.message })
+      } else if (connection !== undefined) {
+        const message = `${address}: no answer yet`
+        causes.push({ node: address, code: 'CASSIO_CONNECTION', message })
+      }
     }
     return causes
   }

@@ -97,7 +97,9 @@ export class Dispatcher implements PoolOwner {
     const { body, hash, level, shape, signal, timeoutMs, target } = submission
     if (signal?.aborted) return Promise.reject(abortedError('none', signal))
     const { maxInFlight } = this.settings
-    if (this.inFlight >= maxInFlight) {
+    // Calls may be waiting for the map, so asking for it must not wait for them.
+    const isMapCall = body.type === MessageType.CALL && body.method === 'map'
+    if (this.inFlight >= maxInFlight && !isMapCall) {
       return Promise.reject(overloadedError(`${maxInFlight} calls are in flight (maxInFlight)`))
     }
     const nowMs = this.flusher.nowMs()
@@ -114,7 +116,12 @@ export class Dispatcher implements PoolOwner {
 
   /** Ends the calls that wait for what will not come. */
   failWaiting(error: CassioError): void {
-    for (const operation of [...this.waiting]) this.fail(operation, operation.failureFrom(error))
+    for (const operation of [...this.waiting]) {
+      for (const { node, code, message } of error.causes) {
+        operation.note(node, new CassioError(code, message))
+      }
+      this.fail(operation, operation.failureFrom(error))
+    }
   }
 
   /** @returns when no call is in flight; the owner lets no new one in. */

@@ -18,11 +18,11 @@ export function expiredError(
   operation: Operation,
   { causes, ready }: Pick<ConnectionPool, 'causes' | 'ready'>,
 ): CassioError {
-  const { timeoutMs, timeout, sentCount, verb } = operation
+  const { timeoutMs, timeout, sentCount, verb, waiting } = operation
   if (timeout !== undefined) {
     return operation.failureFrom(timeout, `no success within ${timeoutMs} ms: ${timeout.message}`)
   }
-  if (sentCount === 0 && ready.length > 0) {
+  if (sentCount === 0 && waiting === 'map' && ready.length > 0) {
     const message = `no cluster map within ${timeoutMs} ms: the cluster has not formed`
     return operation.failure('CASSIO_UNAVAILABLE', message, { causes })
   }

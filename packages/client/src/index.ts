@@ -3,9 +3,10 @@
  *
  * `client` is the API; `options` and `call-options` say what may be asked for. `dispatcher` carries
  * the calls: `routing-policy`, `retry-policy` and `wake-policy` are its rules, `operation` is a call
- * under way, `alarm` wakes it, `failures` ends it. `connection-pool` keeps a `node-connection` to each member. `map-keeper`
- * fetches the cluster map, `cluster-view` and `route-table` read it. `keys`, `values` and `answers`
- * turn what callers have into what travels, and back; `scan` and `batch` make many calls out of one.
+ * under way, `alarm` wakes it, `failures` ends it. `connection-pool` keeps a `node-connection` to each
+ * member. `map-keeper` fetches the cluster map, `cluster-view` and `route-table` read it. `keys`,
+ * `values` and `answers` turn what callers have into what travels, and back; `scan` and `batch` make
+ * many calls out of one.
  */
 export {
   CassioError,

@@ -33,6 +33,7 @@ export class MapKeeper {
    */
   async fetchFirst(timeoutMs: number, signal: AbortSignal): Promise<void> {
     const deadlineMs = this.ports.clock.monotonicMs() + timeoutMs
+    let passing: CassioError | undefined
     for (let round = FIRST_ROUND; ; round += 1) {
       const leftMs = deadlineMs - this.ports.clock.monotonicMs()
       const pauseMs = pauseLength(round, this.ports.random.unit())
@@ -40,7 +41,13 @@ export class MapKeeper {
         await this.fetch(Math.max(1, leftMs), signal)
         return
       } catch (error) {
-        if (!(error instanceof CassioError) || !PASSING.has(error.code)) throw error
+        if (!(error instanceof CassioError)) throw error
+        // The last attempt may be out of time itself; what was said before tells more.
+        if (error.code === 'CASSIO_TIMEOUT' && passing !== undefined) {
+          throw notFormed(passing, timeoutMs)
+        }
+        if (!PASSING.has(error.code)) throw error
+        passing = error
         if (leftMs <= pauseMs) throw notFormed(error, timeoutMs)
       }
       await this.sleep(pauseMs)

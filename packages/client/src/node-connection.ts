@@ -29,6 +29,8 @@ const HANDSHAKE_TIMEOUT_MS = 5_000
 const SILENCE_MAX_MS = 10_000
 /** A frame once begun must be whole within this. */
 const FRAME_ASSEMBLY_MAX_MS = 10_000
+/** A PONG that took longer may have lain in our own socket while this process was busy. */
+const PONG_DOUBT_MS = 100
 const ANSWER_ID_BYTES = 4
 const PONG_BYTES = 16
 
@@ -85,6 +87,8 @@ export class NodeConnection {
   private owedSinceMs = Number.POSITIVE_INFINITY
   private pingToken = 0
   private pingPending = false
+  private pingSentMs = 0
+  private pongDoubted = false
   private assembling = { frames: 0, sinceMs: Number.POSITIVE_INFINITY }
   private failure: CassioError | undefined
 
@@ -143,6 +147,7 @@ export class NodeConnection {
   ping(): void {
     if (this.pingPending || this.state !== 'ready') return
     this.pingPending = true
+    this.pingSentMs = this.ports.clock.monotonicMs()
     this.pingToken += 1
     const at = this.writer.begin(MessageType.PING, 8)
     this.writer.buffer.writeDoubleBE(this.pingToken, at)
@@ -310,8 +315,19 @@ export class NodeConnection {
     if (!Number.isFinite(remoteMs)) throw protocolError('the PONG is malformed')
     if (!this.pingPending || buffer.readDoubleBE(from) !== this.pingToken) return
     this.pingPending = false
-    this.remoteClock.observe(remoteMs, this.receivedMs)
     this.owner.onAlive(this)
+    this.observeRemote(remoteMs)
+  }
+
+  /**
+   * A reading that is older than it seems makes all deadlines too early, and the node would drop what
+   * we send. So a slow one is not believed, unless the next one is slow as well: then it is the way.
+   */
+  private observeRemote(remoteMs: number): void {
+    const isSlow = this.receivedMs - this.pingSentMs > PONG_DOUBT_MS
+    this.pongDoubted = isSlow && !this.pongDoubted
+    if (this.pongDoubted) this.ping()
+    else this.remoteClock.observe(remoteMs, this.receivedMs)
   }
 
   private answerPing(buffer: Buffer, from: number, to: number): void {

@@ -61,7 +61,7 @@ export class FakeNode {
   onConnection: (connection: Connection) => boolean = () => false
   /** Changes what is said during the handshake. */
   onHandshake: (type: number, message: unknown) => unknown = (_, message) => message
-  answersPings = true
+  onPing: () => void = () => {}
 
   constructor(
     readonly ports: Ports,
@@ -139,7 +139,8 @@ export class FakeSession {
         this.isReady = true
         this.say(MessageType.WELCOME, this.welcome())
       } else if (type === MessageType.PING) {
-        if (node.answersPings) this.pong(body)
+        node.onPing()
+        this.pong(body)
       } else {
         node.serve(new FakeRequest(this, type, body))
       }
@@ -223,7 +224,8 @@ export class FakeRequest {
   answer(): void {
     const { map } = this.session.node.options.cluster
     const isCall = this.type === MessageType.CALL
-    if (map === undefined && (!isCall || this.call.method === 'scan')) this.fault(notFormed())
+    if (this.isExpired) this.fault(new CassioError('CASSIO_TIMEOUT', 'it came too late'))
+    else if (map === undefined && (!isCall || this.call.method === 'scan')) this.fault(notFormed())
     else if (this.type === MessageType.GET) this.answerGet()
     else if (this.type === MessageType.PUT) this.answerPut()
     else this.answerCall()

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { CassioError } from '@cassiopeia/protocol'
 import { CassioClient } from '../src'
 import { CLIENT_OPTIONS, completeAddress, parseOptions } from '../src/options'
@@ -96,5 +98,19 @@ describe('client: options', () => {
     ['db-1.example', 'db-1.example:9000'],
   ])('client: address %s: %s', (text, complete) => {
     expect(completeAddress(text)).toBe(complete)
+  })
+
+  it('client: docs/CLIENT.md: has every option, with its default and limits', () => {
+    const text = readFileSync(join(__dirname, '../../../docs/CLIENT.md'), 'utf8')
+    const table = text.slice(text.indexOf('\n## Options'), text.indexOf('\n## Which node'))
+    const rows = table.split('\n').filter((line) => line.startsWith('| `'))
+    const documented = rows.flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)])
+    expect(documented.map(([, name]) => name).sort()).toEqual(Object.keys(CLIENT_OPTIONS).sort())
+    for (const [name, row] of Object.entries(CLIENT_OPTIONS)) {
+      if (row.type !== 'integer' || name === 'sendBufferMaxBytes') continue
+      const numbers = [row.default, row.min, row.max].map((each) => each.toLocaleString('en'))
+      const line = rows.find((each) => each.startsWith(`| \`${name}\``))
+      expect(line).toContain(`| ${numbers[0]} | ${numbers[1]} to ${numbers[2]} |`)
+    }
   })
 })

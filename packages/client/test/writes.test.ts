@@ -1,6 +1,6 @@
 import { CassioError, MessageType } from '@cassiopeia/protocol'
 import type { FakeRequest } from './fake-node'
-import { World } from './world'
+import { clusterMap, World } from './world'
 
 const { PUT } = MessageType
 
@@ -252,5 +252,52 @@ describe('client: writes', () => {
     const before = puts(world).length
     await world.run(client.set('k', 'slow'))
     expect(puts(world)).toHaveLength(before + 1)
+  })
+
+  it('client: this process busy while a PONG waits: deadlines are right afterwards', async () => {
+    const world = await World.make()
+    const client = await world.connected()
+    const [first] = world.all
+    first!.onPing = () => {
+      first!.onPing = () => {}
+      world.clientProcess.pause()
+    }
+    await world.simulation.advance(2_000)
+    world.clientProcess.resume()
+    await world.run(client.setMany(Array.from({ length: 9 }, (_, n) => [`k${n}`, n])))
+    expect(puts(world)).toHaveLength(9)
+  })
+
+  it('client: this process stopped past the end of an attempt: the answer that waits counts', async () => {
+    const world = await World.make()
+    const client = await world.connected()
+    for (const node of world.all) {
+      // Later than the timer that looks after the attempt.
+      node.script = (request) => {
+        node.ports.timers.after(200, () => request.answer())
+        return true
+      }
+    }
+    const writing = client.set('k', 1, { timeoutMs: 900 })
+    await world.simulation.advance(0.9)
+    world.clientProcess.pause()
+    await world.simulation.advance(800)
+    world.clientProcess.resume()
+    await world.run(writing)
+    expect(puts(world)).toHaveLength(1)
+  })
+
+  it('client: every call waiting for the map: the map is asked for all the same', async () => {
+    const world = await World.make({ hasMap: false })
+    const client = world.client({ maxInFlight: 3 })
+    const connecting = client.connect()
+    const work = [1, 2].map((n) => client.set(`k${n}`, n))
+    // Between two times of asking for the map, which is a call as well.
+    await world.simulation.advance(1_000)
+    work.push(client.set('k3', 3))
+    expect(await world.failure(client.get('k'))).toMatchObject({ code: 'CASSIO_OVERLOADED' })
+    world.cluster.map = clusterMap(['n1', 'n2', 'n3'])
+    await world.run(connecting)
+    await world.run(Promise.all(work))
   })
 })

@@ -106,6 +106,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       phiThreshold: settings.phiThreshold,
       phiWindow: PHI_WINDOW,
       gapMaxMs: settings.gossipIntervalMs * GAP_MAX_INTERVALS,
+      gapMinMs: settings.gossipIntervalMs,
     })
     const load = () => this.load()
     const { gossipIntervalMs } = settings
@@ -154,7 +155,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       await node.open()
       return node
     } catch (error) {
-      await stamper?.close()
+      await stamper?.abandon()
       await store.close()
       throw error
     }
@@ -357,8 +358,12 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     this.calls.close()
     this.membership.close()
     await this.acceptor.close()
-    if (!this.failed) await this.stamper.close()
-    await this.store.close()
+    try {
+      if (this.failed) await this.stamper.abandon()
+      else await this.stamper.close()
+    } finally {
+      await this.store.close()
+    }
     this.logger.info('stopped', {})
   }
 }

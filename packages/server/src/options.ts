@@ -1,13 +1,13 @@
 import type { Ports } from '@cassiopeia/env'
 import {
   type CassioError,
+  FRAME_OVERHEAD_BYTES,
   formatAddress,
   type OptionTable,
   parseAddress,
   parseOptionTable,
   VALUE_BYTES_DEFAULT,
   VALUE_BYTES_MAX,
-  wrongOptions,
 } from '@cassiopeia/protocol'
 import type { SyncMode } from '@cassiopeia/storage'
 
@@ -114,44 +114,75 @@ export type NodeSettings = {
 
 /** @throws CassioError CASSIO_CONFIG that names every violation at once. */
 export function parseNodeOptions(options: NodeOptions): NodeSettings {
-  const parsed = parseOptionTable<NodeOptions, NodeSettings>(NODE_OPTIONS, options, 'node')
+  const parsed = parseOptionTable<NodeOptions, NodeSettings>(
+    NODE_OPTIONS,
+    options,
+    'node',
+    (settings) => check(settings, options),
+  )
+  const { listen, advertise, members } = parsed
+  return {
+    ...parsed,
+    listen: normal(listen),
+    advertise: normal(advertise ?? listen),
+    members: members.map(normal).sort(),
+    // The default is for clusters that are large enough for it.
+    replicationFactor:
+      options.replicationFactor ?? Math.min(parsed.replicationFactor, members.length),
+  }
+}
+
+/** What no row of the table can find alone. Values that have failed their row come here too. */
+function check(parsed: NodeSettings, options: NodeOptions): string[] {
   const violations: string[] = []
-  const normal = (name: string, text: string): string => {
+  const address = (name: string, text: unknown): string | undefined => {
+    if (typeof text !== 'string' || text === '') return undefined
     try {
-      return formatAddress(parseAddress(text))
+      return normal(text)
     } catch (error) {
       violations.push(`${name}: ${(error as Error).message}`)
-      return text
+      return undefined
     }
   }
-  const listen = normal('listen', parsed.listen)
-  const advertise = normal('advertise', parsed.advertise ?? parsed.listen)
-  const members = parsed.members.map((member) => normal('members', member)).sort()
-  if (new Set(members).size < members.length) violations.push('members names an address twice')
-  if (!members.includes(advertise)) {
+  const listen = address('listen', parsed.listen)
+  const given = parsed.advertise ?? parsed.listen
+  const advertise = given === parsed.listen ? listen : address('advertise', given)
+  const list: readonly unknown[] = Array.isArray(parsed.members) ? parsed.members : []
+  const members = list.map((member) => address('members', member))
+  if (new Set(members).size < members.length && !members.includes(undefined)) {
+    violations.push('members names an address twice')
+  }
+  if (members.length > 0 && advertise !== undefined && !members.includes(advertise)) {
     violations.push(
-      `members (${members.join(', ')}) does not name this node's own address ${advertise}; ` +
+      `members (${list.join(', ')}) does not name this node's own address ${advertise}; ` +
         'add it, or set advertise to the address by which the list knows this node',
     )
   }
-  if (parsed.secret === undefined && violations.length === 0 && !isLoopback(listen)) {
+  if (parsed.secret === undefined && listen !== undefined && !isLoopback(listen)) {
     violations.push(
       `listening on ${listen}, beyond loopback, needs a secret: without one anybody who reaches ` +
         'the port could read and write everything; give --secret-file or CASSIO_SECRET',
     )
   }
-  const replicationFactor =
-    options.replicationFactor ?? Math.min(parsed.replicationFactor, members.length)
-  if (replicationFactor > members.length) {
+  const { replicationFactor } = options
+  if (replicationFactor !== undefined && members.length > 0 && replicationFactor > members.length) {
     violations.push(
       `replicationFactor ${replicationFactor} needs as many members, not ${members.length}`,
     )
   }
   if (parsed.hedgeMinMs > parsed.hedgeMaxMs) violations.push('hedgeMinMs is above hedgeMaxMs')
-  if (parsed.backoffMinMs > parsed.backoffMaxMs)
+  if (parsed.backoffMinMs > parsed.backoffMaxMs) {
     violations.push('backoffMinMs is above backoffMaxMs')
-  if (violations.length > 0) throw wrongOptions('node', violations)
-  return { ...parsed, listen, advertise, members, replicationFactor }
+  }
+  const outputLeastBytes = parsed.maxValueBytes + FRAME_OVERHEAD_BYTES
+  if (parsed.outputMaxBytes < outputLeastBytes) {
+    violations.push(`outputMaxBytes must be at least ${outputLeastBytes}, to hold a largest value`)
+  }
+  return violations
+}
+
+function normal(address: string): string {
+  return formatAddress(parseAddress(address))
 }
 
 function isLoopback(address: string): boolean {

@@ -1,3 +1,4 @@
+import { asDiskFailure } from './disk-failure'
 import { Node } from './node'
 import { type NodeOptions, parseNodeOptions } from './options'
 
@@ -12,5 +13,10 @@ import { type NodeOptions, parseNodeOptions } from './options'
  * CASSIO_FOUNDING_MISMATCH, CASSIO_LOCKED, CASSIO_CORRUPT, CASSIO_STORAGE.
  */
 export async function startNode(options: NodeOptions): Promise<Node> {
-  return Node.start(parseNodeOptions(options))
+  const settings = parseNodeOptions(options)
+  try {
+    return await Node.start(settings)
+  } catch (error) {
+    throw asDiskFailure(error, 'the node cannot start')
+  }
 }

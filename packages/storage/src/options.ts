@@ -65,14 +65,14 @@ export const STORE_OPTIONS: { readonly [Name in keyof StoreOptions]-?: OptionRow
     default: 64 * MIB,
     min: KIB,
     max: GIB,
-    doc: 'A commit log file takes no further batch once it has this size.',
+    doc: 'A log file of this size takes no further batch; at most a 16th of memoryBytesMax counts.',
   },
   memoryBytesMax: {
     type: 'integer',
     default: GIB,
     min: MIB,
     max: 64 * GIB,
-    doc: 'Memory for cells and their index; a write that would need more is refused.',
+    doc: 'Memory for cells and their index; a write that would need more is refused, reads go on.',
   },
   pendingBytesMax: {
     type: 'integer',

@@ -48,10 +48,8 @@ interface FoundSegment {
  *
  * Refuses whatever cannot be the trace of a crash. Repairs what can: removes a last segment whose
  * header was being written, removes segments that the log no longer needs, and cuts a torn tail.
- * Doing it again after a crash in the middle gives the same result.
- *
- * @returns the segments, oldest first, all durable to their end, and what was found.
- * @throws CassioError CASSIO_CORRUPT, naming the file and the place.
+ * Doing it again after a crash in the middle gives the same result. The rules and their reasons are
+ * in docs/formats/commit-log.md.
  */
 export class Recovery {
   private cells = 0
@@ -66,6 +64,11 @@ export class Recovery {
     private readonly memtable: Memtable,
   ) {}
 
+  /**
+   * Once per instance.
+   * @returns the segments, oldest first, all that counts of them durable, and what was found.
+   * @throws CassioError CASSIO_CORRUPT, naming the file and the place; the disk's own errors.
+   */
   async run(): Promise<{ sealed: SealedSegment[]; report: RecoveryReport }> {
     const startedMs = this.ports.clock.monotonicMs()
     const sealed: SealedSegment[] = []

@@ -63,7 +63,10 @@ export interface WriteSink {
    * it); otherwise the newer cell lies at `newest[newestAt]`, valid during the call only.
    */
   onWritten(token: number, newest: Buffer | undefined, newestAt: number): void
-  /** CASSIO_OVERLOADED: refused, nothing written. CASSIO_STORAGE: the store has failed for good. */
+  /**
+   * CASSIO_OVERLOADED or CASSIO_CLOSED: refused, nothing written. CASSIO_STORAGE: the store has
+   * failed for good; `applied` says whether this cell may be in the log all the same.
+   */
   onWriteFailed(token: number, error: CassioError): void
 }
 

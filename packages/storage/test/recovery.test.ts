@@ -130,7 +130,8 @@ describe('recovery', () => {
 
   for (const end of ['kill', 'close'] as const) {
     test(`recovery: every bit of a log flipped: refused or cut, never a wrong value (${end})`, async () => {
-      const log = (await writtenLog(CELLS, {}, end)).node.disk.peek(logFile(1))
+      const cells = CELLS.slice(0, 2)
+      const log = (await writtenLog(cells, {}, end)).node.disk.peek(logFile(1))
       const counts = { refused: 0, cut: 0 }
       for (let bit = 0; bit < log.length * 8; bit += 1) {
         const world = simulate(1)
@@ -139,7 +140,7 @@ describe('recovery', () => {
         world.node.disk.flipBit(logFile(1), bit)
         const inLastBatch =
           bit >= 8 * (log.length - (end === 'kill' ? BATCH_BYTES : BATCH_HEADER_BYTES))
-        const kept = end === 'kill' ? CELLS.slice(0, -1) : CELLS
+        const kept = end === 'kill' ? cells.slice(0, -1) : cells
         const result = await reopen(world, (client) => expectSame(client, modelOf(kept)))
         if (inLastBatch) {
           counts.cut += 1

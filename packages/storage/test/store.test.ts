@@ -270,7 +270,7 @@ describe('store: limits', () => {
       const client = await openClient(node.ports, { memoryBytesMax: 1_024 * 1_024 })
       let refusal: CassioError | undefined
       let written = 0
-      while (refusal === undefined) {
+      while (refusal === undefined && written < 1_000) {
         const cell = makeCell({ key: `key-${written}`, ms: 1, value: Buffer.alloc(10_000) })
         refusal = await client.write(cell).then(() => undefined, asError)
         if (refusal === undefined) written += 1

@@ -10,7 +10,7 @@ import { readWholeNumber } from './flags'
 import { splitList } from './node-flags'
 import { config, readSecret } from './secret'
 
-export const CONTACT_DEFAULT = '127.0.0.1:9000'
+const CONTACT_DEFAULT = '127.0.0.1:9000'
 
 /** Long enough for a cluster that is starting, short enough for a person to wait for the error. */
 const CONNECT_TIMEOUT_MS = 2_000

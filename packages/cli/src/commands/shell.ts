@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { abortable } from '../abortable'
 import { ExitCode } from '../exit-codes'
 import { type Io, isInteractive, say } from '../io'
 import { History, historyPath } from '../shell/history'
@@ -6,24 +7,21 @@ import { Notices } from '../shell/notices'
 import { Repl } from '../shell/repl'
 import { runScript } from '../shell/script'
 import { Session } from '../shell/session'
-import { exitCodeOf, onStopSignal, type StopSignal } from '../signals'
+import { StopRequest } from '../signals'
 import { invalid } from '../verbs/input'
 import { type ConnectFlags, type ConnectSettings, openClient, readConnectFlags } from './connect'
 
 /** `cassio shell`: a shell on a cluster that runs. */
 export async function runShell(flags: ConnectFlags, io: Io): Promise<number> {
   const settings = readConnectFlags(flags, io.environment)
-  const stop = new AbortController()
-  let stoppedBy: StopSignal | undefined
-  const forget = onStopSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => {
-    stoppedBy = signal
-    stop.abort()
-  })
+  const stop = new StopRequest(['SIGINT', 'SIGTERM', 'SIGHUP'])
   try {
-    const code = await openShell(settings, io, stop.signal)
-    return stoppedBy === undefined ? code : exitCodeOf(stoppedBy)
+    return stop.exitCode(await openShell(settings, io, stop.signal))
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+    return stop.exitCode(ExitCode.error)
   } finally {
-    forget()
+    stop.forget()
   }
 }
 
@@ -55,14 +53,14 @@ export async function openShell(
     },
   })
   try {
-    await connected
+    await abortable(connected, signal)
     if (interactive) {
       say(io, `cassio shell on ${settings.contactPoints.join(', ')}; help lists the verbs`)
       const history = new History(historyPath(io.environment))
       await new Repl(session, io, history, notices).run(signal)
       return ExitCode.ok
     }
-    const failed = await runScript(session, io, signal)
+    const failed = await runScript(session, io, AbortSignal.any([signal, io.readerGone]))
     return failed === 0 ? ExitCode.ok : ExitCode.error
   } finally {
     await client.disconnect()

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { ExitCode } from '../exit-codes'
 import { type Io, write } from '../io'
 import { type Data, readEscapes } from '../shell/parse'
-import { exitCodeOf, onStopSignal, type StopSignal } from '../signals'
+import { StopRequest } from '../signals'
 import { optionsOf, VerbInput } from '../verbs/input'
 import { runVerb } from '../verbs/run'
 import type { Verb } from '../verbs/verb'
@@ -26,27 +26,25 @@ export async function runVerbCommand(
   const operands = flags.escapes ? words.map(readEscapes) : words
   const input = new VerbInput(verb, operands, verbOptions(verb, flags))
   const { client, connected } = openClient(readConnectFlags(flags, io.environment))
-  const stop = new AbortController()
-  let stoppedBy: StopSignal | undefined
-  const forget = onStopSignal(['SIGINT', 'SIGTERM'], (signal) => {
-    stoppedBy = signal
-    stop.abort()
-  })
+  const stop = new StopRequest(['SIGINT', 'SIGTERM'])
   const host = {
     client,
     connected,
     style: io.outputStyle,
-    write: (bytes: string | Buffer) => write(io.output, bytes),
+    write: (bytes: string | Buffer) => write(io, bytes),
     readFile: (path: string) => (path === '-' ? readAll(io) : readFile(path)),
   }
   try {
-    const finding = await runVerb(input, host, stop.signal)
+    const signal = AbortSignal.any([stop.signal, io.readerGone])
+    const finding = await runVerb(input, host, signal)
     return finding === 'found' ? ExitCode.ok : ExitCode.no
   } catch (error) {
-    if (stoppedBy !== undefined) return exitCodeOf(stoppedBy)
+    if (stop.signal.aborted) return stop.exitCode(ExitCode.error)
+    // Nobody wants the rest.
+    if (io.readerGone.aborted) return ExitCode.ok
     throw error
   } finally {
-    forget()
+    stop.forget()
     await client.disconnect()
   }
 }

@@ -8,7 +8,7 @@ import { nodeLogPath } from './state-file'
 import { stopProcesses } from './stop-processes'
 
 /** Lines of a dead node's log that are shown. */
-export const LOG_TAIL_LINES = 8
+const LOG_TAIL_LINES = 8
 
 export interface LaunchOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -30,7 +30,7 @@ export interface Launched {
  * reports the same cluster map. When that fails, the nodes it started are stopped again.
  *
  * @throws CassioError what the first node said that ended, with the others' reasons as causes;
- *   CASSIO_TIMEOUT, naming the nodes that have not agreed; CASSIO_ABORTED after `signal`.
+ *   CASSIO_UNAVAILABLE, naming the nodes that have not agreed; CASSIO_ABORTED after `signal`.
  */
 export async function launch(
   plan: ClusterPlan,
@@ -88,7 +88,7 @@ async function untilFormed(
     () => {
       const late = [...waitingFor].map((each) => each.address).join(', ')
       throw new CassioError(
-        'CASSIO_TIMEOUT',
+        'CASSIO_UNAVAILABLE',
         `after ${formatDuration(startTimeoutMs)} ${late} had not joined the cluster; ` +
           `their logs are ${plan.directory}/PORT/node.log`,
       )

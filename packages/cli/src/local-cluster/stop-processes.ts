@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { isRunning, type ProcessIdentity } from './process-identity'
 
 /** How long a node may take to close cleanly before it is killed. */
-export const STOP_GRACE_MS = 10_000
+const STOP_GRACE_MS = 10_000
 /** SIGKILL cannot be refused, but a process stuck in the disk dies late. */
 const KILL_GRACE_MS = 5_000
 const LOOK_EVERY_MS = 20

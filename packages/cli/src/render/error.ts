@@ -1,22 +1,24 @@
-import { CassioError, errorToWire } from '@cassiopeia/protocol'
+import { CassioError, type ErrorCode, errorToWire } from '@cassiopeia/protocol'
 import { ShellSyntaxError } from '../shell/parse'
 import type { Style } from './style'
 
 /**
  * Any thrown value as the CassioError to be shown. Wrong arguments throw TypeError or RangeError in
- * the SDK: for a user of the command these are CASSIO_INVALID. Pure.
+ * the SDK: for a user of the command these are CASSIO_INVALID. What the system refuses to the command
+ * itself, such as writing its files, is CASSIO_STORAGE. Pure.
  */
 export function toCassioError(error: unknown): CassioError {
   if (error instanceof CassioError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  const message = error instanceof ShellSyntaxError ? `${text} (character ${error.at + 1})` : text
+  return new CassioError(codeFor(error), message, {}, { cause: error })
+}
+
+function codeFor(error: unknown): ErrorCode {
   const isArgument = error instanceof TypeError || error instanceof RangeError
-  const isInvalid = isArgument || error instanceof ShellSyntaxError
-  const message = error instanceof Error ? error.message : String(error)
-  return new CassioError(
-    isInvalid ? 'CASSIO_INVALID' : 'CASSIO_INTERNAL',
-    message,
-    {},
-    { cause: error },
-  )
+  if (isArgument || error instanceof ShellSyntaxError) return 'CASSIO_INVALID'
+  const isSystem = error instanceof Error && 'syscall' in error
+  return isSystem ? 'CASSIO_STORAGE' : 'CASSIO_INTERNAL'
 }
 
 /**

@@ -1,10 +1,11 @@
-import type { Io } from '../io'
-import { say } from '../io'
+import { type Io, say } from '../io'
 import { renderError } from '../render/error'
 import { invalid } from '../verbs/input'
 import { readLines } from './lines'
 import { textOrBytes } from './parse'
 import type { Session } from './session'
+
+const NOT_TEXT = 'a line is not UTF-8; write such bytes as \\xNN'
 
 /**
  * Runs the lines that come in on standard input, to its end or to `quit`. Only answers go to
@@ -15,6 +16,7 @@ import type { Session } from './session'
  */
 export async function runScript(session: Session, io: Io, signal: AbortSignal): Promise<number> {
   let failed = 0
+  if (signal.aborted) return failed
   const onAbort = () => io.input.destroy()
   signal.addEventListener('abort', onAbort, { once: true })
   try {
@@ -22,10 +24,7 @@ export async function runScript(session: Session, io: Io, signal: AbortSignal): 
       const text = textOrBytes(line)
       if (typeof text !== 'string') {
         failed += 1
-        say(
-          io,
-          renderError(invalid('a line is not UTF-8; write such bytes as \\xNN'), io.errorStyle),
-        )
+        say(io, renderError(invalid(NOT_TEXT), io.errorStyle))
         continue
       }
       const outcome = await session.runLine(text, signal)

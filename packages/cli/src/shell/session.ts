@@ -73,7 +73,7 @@ export class Session {
       connected,
       style: io.outputStyle,
       readFile,
-      write: (bytes) => write(io.output, bytes),
+      write: (bytes) => write(io, bytes),
       ...(this.consistency === undefined ? {} : { consistency: this.consistency }),
       ...(timeoutMs === undefined ? {} : { timeoutMs }),
     }

@@ -1,4 +1,5 @@
-import { CassioError, type ConsistencyLevel } from '@cassiopeia/protocol'
+import type { ConsistencyLevel } from '@cassiopeia/protocol'
+import { abortable } from '../abortable'
 import { toCassioError } from '../render/error'
 import type { Style } from '../render/style'
 import type { VerbClient } from './client'
@@ -48,7 +49,7 @@ export async function runVerb(
       printRaw: (bytes) => host.write(bytes),
       readFile: (path) => host.readFile(path),
     }
-    return await untilAborted(input.verb.run(call), signal)
+    return await abortable(input.verb.run(call), signal)
   } catch (error) {
     throw toCassioError(error)
   }
@@ -62,16 +63,4 @@ function requestOptions(input: VerbInput, host: VerbHost, signal: AbortSignal): 
     ...(consistency === undefined || !input.verb.takesConsistency ? {} : { consistency }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
   }
-}
-
-function untilAborted<Value>(running: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => {
-      // The client's own error knows more: it comes first where the client was waiting.
-      setImmediate(reject, new CassioError('CASSIO_ABORTED', 'the command was interrupted'))
-    }
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    running.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
 }

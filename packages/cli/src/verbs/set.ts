@@ -61,7 +61,11 @@ async function readSetValue({ input, readFile }: VerbCall): Promise<unknown> {
     throw invalid('set needs a VALUE or --file PATH, and not both')
   }
   const type = input.choice('as', VALUE_TYPES) ?? (path === undefined ? undefined : 'bytes')
-  return readValue(path === undefined ? given! : await readFile(path), type)
+  if (path === undefined) return readValue(given!, type)
+  const bytes = await readFile(path).catch((error: Error) => {
+    throw invalid(`--file: ${error.message}`)
+  })
+  return readValue(bytes, type)
 }
 
 export const mset: Verb = {

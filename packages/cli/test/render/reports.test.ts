@@ -137,6 +137,7 @@ describe('render error', () => {
     [new TypeError('the key must be a string'), 'error CASSIO_INVALID: the key must be a string'],
     [new RangeError('too long'), 'error CASSIO_INVALID: too long'],
     [new ShellSyntaxError('a quote is not closed', 3), 'error CASSIO_INVALID: a quote'],
+    [Object.assign(new Error('disk full'), { syscall: 'write' }), 'error CASSIO_STORAGE: disk'],
     [new Error('what is this'), 'error CASSIO_INTERNAL: what is this'],
     ['text', 'error CASSIO_INTERNAL: text'],
   ])('%p: has a code', (thrown, text) => {

@@ -21,7 +21,10 @@ async function run(line: string, client = new FakeClient(), connected = Promise.
       write: async (bytes) => {
         written.push(Buffer.from(bytes))
       },
-      readFile: async (path) => Buffer.from(`contents of ${path}`),
+      readFile: async (path) => {
+        if (path === 'missing') throw new Error('ENOENT: no such file')
+        return Buffer.from(`contents of ${path}`)
+      },
     },
     never,
   )
@@ -57,6 +60,7 @@ describe('verbs: set', () => {
   test.each<[string, RegExp]>([
     ['set k', /needs a VALUE or --file PATH/],
     ['set k v --file x', /and not both/],
+    ['set k --file missing', /--file: ENOENT/],
     ['set k {a} --as json', /not JSON: .*single quotes/],
     ['set k "a b" --as base64', /not base64/],
     ['set k b"\\xff" --as text', /not UTF-8/],

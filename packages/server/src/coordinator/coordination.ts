@@ -33,6 +33,8 @@ export interface CoordinationPorts {
 /** Ticks of the wheel: how late a deadline or a hedge may be noticed. */
 const TICK_MS = 5
 const WHEEL_SLOTS = 1024
+/** Tickets of operations that have ended lie in the wheel until they come due: at most so long. */
+const WATCH_MAX_MS = 5_000
 
 /** What coordinating reads and writes has in common: the operations in flight, and their time. */
 export class Coordination {
@@ -58,6 +60,10 @@ export class Coordination {
 
   /** @returns whether there is room for a request of `bytes`; the requester has been told if not. */
   admits(requester: Requester, token: number, bytes: number): boolean {
+    if (this.closed) {
+      requester.onFailed(token, new CassioError('CASSIO_CLOSED', 'the node is stopping'))
+      return false
+    }
     const { operationsMax, operationBytesMax } = this.options
     if (this.operations.size < operationsMax && this.bytes + bytes <= operationBytesMax) return true
     this.counters.overloads += 1
@@ -90,9 +96,9 @@ export class Coordination {
     this.bytes += bytes
   }
 
-  /** Looks at the operation again at `dueMs`, unless it has ended. */
+  /** Looks at the operation again at `dueMs` or earlier, unless it has ended. */
   watch(operation: Operation, dueMs: number): void {
-    this.wheel.add(operation.ticket, dueMs)
+    this.wheel.add(operation.ticket, Math.min(dueMs, this.ports.time.nowMs + WATCH_MAX_MS))
     if (this.timer === undefined && !this.closed) this.arm()
   }
 

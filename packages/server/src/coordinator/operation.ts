@@ -55,9 +55,10 @@ export abstract class Operation {
   }
 }
 
-const SLOTS = 2 ** 20
+/** More than twice `operationsMax`, since reads and writes have slots of their own. */
+const SLOTS = 2 ** 21
 
-/** A slot and a serial (or sequence) as one safe integer. */
+/** A slot and a serial (or sequence), of 32 bits, as one safe integer. */
 export function ticketOf(slot: number, serial: number): number {
   return serial * SLOTS + slot
 }

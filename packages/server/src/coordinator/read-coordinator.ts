@@ -301,7 +301,7 @@ export class ReadCoordinator implements ReadSink, WriteSink {
   private giveUp(read: ReadOperation, code: 'CASSIO_TIMEOUT' | 'CASSIO_UNAVAILABLE'): void {
     const { core, view, members, required, requester, token } = read
     const causes = members.flatMap((member, replica) =>
-      core.hasVoted(replica) ? [] : [replicaCause(view, member, undefined)],
+      core.hasAnswered(replica) ? [] : [replicaCause(view, member, undefined)],
     )
     const what = core.isRepairing ? 'hold the newest version' : 'answered the read'
     const received = core.isRepairing ? core.holders : core.votes

@@ -23,7 +23,16 @@ export const ReadStep = Object.freeze({
 })
 export type ReadStep = (typeof ReadStep)[keyof typeof ReadStep]
 
-const State = Object.freeze({ unasked: 0, silent: 1, none: 2, vote: 3, cell: 4, lost: 5 })
+/** `holds`: has confirmed a repair without having voted. */
+const State = Object.freeze({
+  unasked: 0,
+  silent: 1,
+  none: 2,
+  vote: 3,
+  cell: 4,
+  lost: 5,
+  holds: 6,
+})
 const Phase = Object.freeze({ vote: 0, fetch: 1, repair: 2 })
 
 /**
@@ -105,12 +114,14 @@ export class ReadCore {
   }
 
   onVote(replica: number, vote: Buffer, at: number): ReadStep {
+    if (!this.isPending(replica)) return ReadStep.wait
     vote.copy(this.ballot, replica * VOTE_BYTES, at, at + VOTE_BYTES)
     return this.onVoteIn(replica, State.vote)
   }
 
   /** @param cell Kept by reference until `release`, or until `keepCell` has copied it. */
   onCell(replica: number, cell: Buffer, at: number): ReadStep {
+    if (!this.isPending(replica)) return ReadStep.wait
     writeVote(this.ballot, replica * VOTE_BYTES, cell, at)
     this.cells[replica] = cell
     this.cellsAt[replica] = at
@@ -121,6 +132,7 @@ export class ReadCore {
   onLost(replica: number): ReadStep {
     if (!this.settlePending(replica)) return ReadStep.wait
     if (this.phase === Phase.repair) {
+      if (!this.hasVoted(replica)) this.state[replica] = State.lost
       const possible = this.holders + this.outstanding
       return possible < this.required ? ReadStep.repairMore : ReadStep.wait
     }
@@ -133,6 +145,8 @@ export class ReadCore {
   /** A replica has confirmed a repair: it holds the winner, or something newer. */
   onHolds(replica: number): ReadStep {
     if (!this.settlePending(replica)) return ReadStep.wait
+    // It must not be chosen for a further repair, and be counted twice.
+    if (!this.hasVoted(replica)) this.state[replica] = State.holds
     this.holders += 1
     return this.holders >= this.required ? ReadStep.answer : ReadStep.wait
   }
@@ -141,6 +155,11 @@ export class ReadCore {
   hasVoted(replica: number): boolean {
     const state = this.state[replica]!
     return state === State.none || state === State.vote || state === State.cell
+  }
+
+  /** Whether the replica has answered, with a vote or by confirming a repair. */
+  hasAnswered(replica: number): boolean {
+    return this.hasVoted(replica) || this.state[replica] === State.holds
   }
 
   /** Whether `fetch` is to ask this replica. */
@@ -215,6 +234,10 @@ export class ReadCore {
   private judgeFetched(): ReadStep {
     if (this.votes < this.required) {
       this.enter(Phase.vote)
+      // Their answers are late by now: whoever did not vote may be asked anew.
+      for (let replica = 0; replica < this.replicas; replica += 1) {
+        if (this.state[replica] === State.silent) this.state[replica] = State.unasked
+      }
       return ReadStep.askMore
     }
     this.findWinner()

@@ -2,9 +2,6 @@ import { cellSize, MessageType, ReplicaRequest } from '@cassiopeia/protocol'
 import type { PeerLink } from '../transport/peer-link'
 import type { Operation, ReadOperation, WriteOperation } from './operation'
 
-/** Output waiting for a peer beyond this means that it is too slow to be given more. */
-export const PEER_OUTPUT_MAX_BYTES = 64 * 1024 * 1024
-
 /** Asks a peer to apply a cell. @returns false when it cannot be sent. */
 export function sendWrite(
   peer: PeerLink,
@@ -13,8 +10,8 @@ export function sendWrite(
   cell: Buffer,
   cellAt: number,
 ): boolean {
-  if (!canSend(peer)) return false
   const size = cellSize(cell, cellAt)
+  if (!canSend(peer, size)) return false
   const at = begin(peer, MessageType.WRITE, operation, epoch, size)
   const { buffer } = peer.link!.writer
   buffer[at + ReplicaRequest.mode] = 0
@@ -29,8 +26,8 @@ export function sendRead(
   epoch: number,
   mode: number,
 ): boolean {
-  if (!canSend(peer)) return false
   const { key, from, to } = operation
+  if (!canSend(peer, to - from)) return false
   const at = begin(peer, MessageType.READ, operation, epoch, to - from)
   const { buffer } = peer.link!.writer
   buffer[at + ReplicaRequest.mode] = mode
@@ -42,8 +39,9 @@ export function sendWriteOperation(peer: PeerLink, write: WriteOperation): boole
   return sendWrite(peer, write, write.view.map.epoch, write.cell, write.cellAt)
 }
 
-function canSend(peer: PeerLink): boolean {
-  return peer.open && peer.link!.outputBytes < PEER_OUTPUT_MAX_BYTES
+/** A peer that is too slow to take what it has been given is given no more. */
+function canSend(peer: PeerLink, bytes: number): boolean {
+  return peer.open && peer.link!.hasRoomFor(bytes)
 }
 
 function begin(

@@ -15,7 +15,7 @@ import {
   type ScanParams,
 } from '@cassiopeia/protocol'
 import type { Store } from '@cassiopeia/storage'
-import { PAGE_CELLS_MAX, readPage } from '../replica/page-reader'
+import { PAGE_BYTES_MAX, PAGE_CELLS_MAX, readPage } from '../replica/page-reader'
 import type { ClusterView } from '../topology/cluster-view'
 import type { PeerCalls } from '../transport/peer-calls'
 import { downCause } from './coordination'
@@ -27,6 +27,12 @@ const STRIDE = 512
 interface Place {
   readonly partition: number
   readonly afterKey?: Buffer | undefined
+}
+
+/** The page so far. */
+interface Taken {
+  readonly cells: Buffer[]
+  bytes: number
 }
 
 interface Share {
@@ -50,13 +56,14 @@ export class Scanner {
   async page(view: ClusterView, params: unknown, deadlineMs: number): Promise<ScanPage> {
     const scan = readScanParams(params, view)
     const end = 2 ** view.table.partitionBits
-    const cells: Buffer[] = []
+    const taken = { cells: [] as Buffer[], bytes: 0 }
+    const { cells } = taken
     let place: Place = { partition: scan.partition, afterKey: scan.afterKey }
     // A page that takes long is answered with what there is: it says where to go on.
     const halfwayMs = (this.ports.nowMs() + deadlineMs) / 2
     while (place.partition < end && cells.length < scan.limit) {
-      place = await this.stride(view, scan, place, cells, deadlineMs)
-      if (this.ports.nowMs() > halfwayMs) break
+      place = await this.stride(view, scan, place, taken, deadlineMs)
+      if (this.ports.nowMs() > halfwayMs || taken.bytes >= PAGE_BYTES_MAX) break
     }
     if (place.partition >= end) return { cells }
     const { partition, afterKey } = place
@@ -68,12 +75,12 @@ export class Scanner {
     view: ClusterView,
     scan: ScanParams,
     from: Place,
-    cells: Buffer[],
+    taken: Taken,
     deadlineMs: number,
   ): Promise<Place> {
     const to = Math.min(from.partition + STRIDE, 2 ** view.table.partitionBits)
     const assignments = assign(view, scan, from.partition, to)
-    const limit = Math.min(PAGE_CELLS_MAX, scan.limit - cells.length)
+    const limit = Math.min(PAGE_CELLS_MAX, scan.limit - taken.cells.length)
     const shares = await Promise.all(
       [...assignments].map(async ([member, partitions]) => {
         const afterKey = partitions[0] === from.partition ? from.afterKey : undefined
@@ -90,8 +97,8 @@ export class Scanner {
       }),
     )
     const frontier = frontierOf(shares)
-    this.merge(shares, frontier, cells)
-    return frontier ?? { partition: to }
+    const full = this.merge(shares, frontier, taken, scan.limit)
+    return full ?? frontier ?? { partition: to }
   }
 
   private async ask(
@@ -106,8 +113,16 @@ export class Scanner {
     return readPageResult(await this.calls.call(peer, 'page', request, timeoutMs))
   }
 
-  /** What lies beyond the frontier has not been shown by every replica asked: the next page's. */
-  private merge(shares: readonly Share[], frontier: Place | undefined, cells: Buffer[]): void {
+  /**
+   * What lies beyond the frontier has not been shown by every replica asked: the next page's.
+   * @returns where the page is full, when not all that was shown fits.
+   */
+  private merge(
+    shares: readonly Share[],
+    frontier: Place | undefined,
+    taken: Taken,
+    limit: number,
+  ): Place | undefined {
     const newest = new Map<string, { partition: number; cell: Buffer }>()
     for (const { page } of shares) {
       for (const [partition, cell] of page.cells) {
@@ -128,7 +143,15 @@ export class Scanner {
     live.sort(
       (a, b) => a.partition - b.partition || Buffer.compare(cellKey(a.cell, 0), cellKey(b.cell, 0)),
     )
-    for (const { cell } of live) cells.push(cell)
+    let last: Place | undefined
+    for (const { partition, cell } of live) {
+      const isOver = taken.cells.length > 0 && taken.bytes + cell.length > PAGE_BYTES_MAX
+      if (last !== undefined && (isOver || taken.cells.length >= limit)) return last
+      taken.cells.push(cell)
+      taken.bytes += cell.length
+      last = { partition, afterKey: cellKey(cell, 0) }
+    }
+    return undefined
   }
 }
 

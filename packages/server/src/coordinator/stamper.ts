@@ -1,6 +1,7 @@
 import type { Clock, Disk, Logger, Timer, Timers } from '@cassiopeia/env'
 import { type CassioError, STAMP_MS_MAX } from '@cassiopeia/protocol'
 import { readRecord, writeRecord } from '@cassiopeia/storage'
+import { asDiskFailure } from '../disk-failure'
 import { HybridClock } from './hybrid-clock'
 
 export interface StamperPorts {
@@ -15,7 +16,7 @@ export interface StamperPorts {
  * the reservation to be written (after the wall clock has jumped) waits some milliseconds, in order.
  */
 export class Stamper {
-  private writing = false
+  private writing: Promise<void> | undefined
   private closed = false
   private timer: Timer | undefined
   private waiting: (() => void)[] = []
@@ -40,7 +41,8 @@ export class Stamper {
     const clock = new HybridClock(options.tag, reservedMs, options.maxClockAheadMs)
     const stamper = new Stamper(clock, path, options.reserveAheadMs, ports, onFatal)
     await stamper.catchUp(options.maxClockAheadMs)
-    await stamper.reserve()
+    const firstMs = clock.reservationDue(ports.clock.wallMs(), options.reserveAheadMs)
+    if (firstMs !== undefined) await stamper.grant(firstMs)
     stamper.watch()
     return stamper
   }
@@ -70,9 +72,16 @@ export class Stamper {
   /** Gives back what was reserved and not used, so that restarts do not run ahead of the wall clock. */
   async close(): Promise<void> {
     if (this.closed) return
+    await this.abandon()
+    await this.persist(this.clock.frontMs)
+  }
+
+  /** Stops, and leaves the file as it is. Resolves when nothing is being written any more. */
+  async abandon(): Promise<void> {
     this.closed = true
     this.timer?.cancel()
-    if (!this.writing) await this.persist(this.clock.frontMs)
+    // Whoever comes after may have the directory only then.
+    await this.writing?.catch(() => {})
   }
 
   /**
@@ -101,25 +110,33 @@ export class Stamper {
   private async reserve(): Promise<void> {
     const wallMs = this.ports.clock.wallMs()
     const due = this.clock.reservationDue(wallMs, this.aheadMs)
-    if (due === undefined || this.writing || this.closed) return
-    this.writing = true
+    if (due === undefined || this.writing !== undefined || this.closed) return
+    this.writing = this.grant(due)
     try {
-      await this.persist(due)
+      await this.writing
     } catch (error) {
       // Without a reservation no write can be stamped; going on would mean guessing.
       if (!this.closed) this.onFatal(error as CassioError)
       return
     }
-    this.writing = false
-    this.clock.grant(due)
+    this.writing = undefined
     const ready = this.waiting
     this.waiting = []
     for (const run of ready) run()
   }
 
+  private async grant(ms: number): Promise<void> {
+    await this.persist(ms)
+    this.clock.grant(ms)
+  }
+
   private async persist(ms: number): Promise<void> {
     const record = Buffer.alloc(6)
     record.writeUIntBE(Math.min(ms, STAMP_MS_MAX), 0, 6)
-    await writeRecord(this.ports.disk, this.path, record)
+    try {
+      await writeRecord(this.ports.disk, this.path, record)
+    } catch (error) {
+      throw asDiskFailure(error, "the clock's reservation cannot be written")
+    }
   }
 }

@@ -57,6 +57,8 @@ export class WriteCoordinator implements WriteSink {
     write.deadlineMs = deadlineMs
     shared.placeReplicas(write, view)
     shared.begin(write, bytes)
+    // Before the stamp is there, which may take a while: nobody has been asked yet.
+    write.core.begin(write.members.length, write.required, keepsStamp(write))
     if (shared.liveReplicas(write) < write.required) {
       shared.fail(write, shared.unavailable(write))
       return
@@ -99,7 +101,12 @@ export class WriteCoordinator implements WriteSink {
   }
 
   onDue(write: WriteOperation): void {
-    this.shared.counters.timeouts += 1
+    const { ports, counters } = this.shared
+    if (ports.time.nowMs < write.deadlineMs) {
+      this.shared.watch(write, write.deadlineMs)
+      return
+    }
+    counters.timeouts += 1
     this.giveUp(write, 'CASSIO_TIMEOUT')
   }
 
@@ -111,13 +118,14 @@ export class WriteCoordinator implements WriteSink {
     }
     const { ticket } = write
     stamper.whenReady(() => {
-      if (this.shared.operations.findByTicket(ticket) === write) this.stampAndSend(write)
+      if (this.shared.operations.findByTicket(ticket) !== write) return
+      if (this.isTooLate(write)) this.giveUp(write, 'CASSIO_TIMEOUT')
+      else this.stampAndSend(write)
     })
   }
 
   private send(write: WriteOperation): void {
     const { core, view, members } = write
-    core.begin(members.length, write.required, keepsStamp(write))
     for (let replica = 0; replica < members.length; replica += 1) {
       const member = members[replica]!
       if (member === view.ownIndex) {
@@ -146,18 +154,27 @@ export class WriteCoordinator implements WriteSink {
   }
 
   private restamp(write: WriteOperation): void {
-    const { stamper, counters, operations, ports } = this.shared
+    const { stamper, counters, operations } = this.shared
     counters.restamps += 1
     write.rounds += 1
-    const isTooLate = ports.time.nowMs >= write.deadlineMs
-    if (write.rounds >= ROUNDS_MAX || isTooLate || stamper.isTooFarAhead(write.core.newest, 0)) {
+    const isTooFarAhead = stamper.isTooFarAhead(write.core.newest, 0)
+    if (write.rounds >= ROUNDS_MAX || isTooFarAhead || this.isTooLate(write)) {
       this.giveUp(write, 'CASSIO_TIMEOUT')
       return
     }
     stamper.observe(write.core.newest, 0)
     // Answers to the earlier round must not count for this one.
     write.sequence = operations.nextSequence()
+    write.core.begin(write.members.length, write.required, keepsStamp(write))
     this.stampAndSend(write)
+  }
+
+  /**
+   * The disk's answer comes at any time, also when the process has been stopped for long: the clock is
+   * read anew, since a write stamped after its deadline would beat what was written meanwhile.
+   */
+  private isTooLate(write: WriteOperation): boolean {
+    return this.shared.ports.time.refresh() >= write.deadlineMs
   }
 
   private giveUp(write: WriteOperation, reason: 'CASSIO_TIMEOUT' | 'CASSIO_FAILED'): void {

@@ -58,7 +58,7 @@ export class WriteCore {
 
   /** Whether a replica still owes its answer. */
   isPending(replica: number): boolean {
-    return this.outcomes[replica] === PENDING
+    return replica < this.replicas && this.outcomes[replica] === PENDING
   }
 
   /**
@@ -67,7 +67,8 @@ export class WriteCore {
    */
   onOutcome(replica: number, outcome: ReplicaOutcome, newest?: Buffer, newestAt = 0): WriteStep {
     if (!this.isPending(replica)) return WriteStep.wait
-    this.outcomes[replica] = outcome
+    // What a peer says may be any byte; it must not pass for one of this core's own states.
+    this.outcomes[replica] = outcome < UNSENT ? outcome : LOST
     this.pending -= 1
     if (outcome === ReplicaOutcome.dominated) {
       this.received += 1

@@ -47,11 +47,17 @@ export interface ClientSessionOwner {
   onClientClosed(session: ClientSession): void
 }
 
+/** No request may wait longer; a deadline beyond is taken for this. As in the client's options. */
+const REQUEST_MS_MAX = 600_000
+/** Control calls in flight on one connection; each may hold a page of a scan. */
+const CALLS_MAX = 256
+
 /** One client's native connection: decodes its requests, encodes the answers. */
 export class ClientSession implements LinkOwner, Requester {
   /** Bytes of the requests in flight, by what they cost in memory. */
   private bytesInFlight = 0
   private readonly requestBytes = new Map<number, number>()
+  private calls = 0
 
   constructor(
     private readonly link: Link,
@@ -90,6 +96,10 @@ export class ClientSession implements LinkOwner, Requester {
   onFound(token: number, cell: Buffer, cellAt: number): void {
     if (!this.settle(token)) return
     const size = cellSize(cell, cellAt)
+    if (!this.link.hasRoomFor(size)) {
+      this.refuse(token, 'CASSIO_OVERLOADED', 'answers that were not read yet are waiting')
+      return
+    }
     const at = this.link.begin(MessageType.FOUND, Found.cell + size)
     const { buffer } = this.link.writer
     buffer.writeUInt32BE(token, at + Found.id)
@@ -120,7 +130,7 @@ export class ClientSession implements LinkOwner, Requester {
       const { coordinator } = this.owner
       const hash = keyHash(buffer, keyAt, to)
       const partition = this.partitionOf(hash)
-      const deadlineMs = buffer.readDoubleBE(from + Request.deadline)
+      const deadlineMs = this.deadlineOf(buffer, from + Request.deadline)
       this.open(id, to - from)
       coordinator.reads.get(this, id, level, deadlineMs, buffer, keyAt, to, partition, hash)
     }
@@ -146,7 +156,7 @@ export class ClientSession implements LinkOwner, Requester {
     if (!this.settleTimes(id, buffer, cellAt)) return
     const hash = keyHash(buffer, keyAt, keyEnd)
     const partition = this.partitionOf(hash)
-    const deadlineMs = buffer.readDoubleBE(from + Request.deadline)
+    const deadlineMs = this.deadlineOf(buffer, from + Request.deadline)
     this.open(id, to - from)
     const { writes } = this.owner.coordinator
     writes.put(this, id, level, deadlineMs, buffer, cellAt, partition, hash)
@@ -186,8 +196,7 @@ export class ClientSession implements LinkOwner, Requester {
       const message = `the request is of epoch ${epoch}, this node of ${this.owner.epoch}`
       this.refuse(id, 'CASSIO_STALE_MAP', message)
     } else if (!(this.owner.nowMs() <= buffer.readDoubleBE(from + Request.deadline))) {
-      this.owner.counters.expired += 1
-      this.refuse(id, 'CASSIO_TIMEOUT', 'the request arrived after its deadline; it was not begun')
+      this.refuseLate(id)
     } else {
       return level
     }
@@ -204,13 +213,40 @@ export class ClientSession implements LinkOwner, Requester {
       return
     }
     const id = body.readUInt32BE(Call.id)
-    const deadlineMs = body.readDoubleBE(Call.deadline)
+    if (this.requestBytes.has(id)) {
+      this.abandon(`request ${id} is in flight already`)
+    } else if (!(this.owner.nowMs() <= body.readDoubleBE(Call.deadline))) {
+      this.refuseLate(id)
+    } else if (this.calls >= CALLS_MAX) {
+      this.refuse(id, 'CASSIO_OVERLOADED', `${CALLS_MAX} calls are in flight on this connection`)
+    } else {
+      void this.answerCall(id, body)
+    }
+  }
+
+  private async answerCall(id: number, body: Buffer): Promise<void> {
+    this.open(id, body.length)
+    this.calls += 1
     try {
       const { method, params } = decodeCall(body)
-      void answerCall(this.link, id, this.owner.onClientCall(method, params, deadlineMs))
+      const deadlineMs = this.deadlineOf(body, Call.deadline)
+      await answerCall(this.link, id, this.owner.onClientCall(method, params, deadlineMs))
     } catch (error) {
       this.refuse(id, 'CASSIO_INVALID', (error as Error).message)
+    } finally {
+      this.calls -= 1
+      this.settle(id)
     }
+  }
+
+  /** A deadline may be anything up to infinity. */
+  private deadlineOf(bytes: Buffer, at: number): number {
+    return Math.min(bytes.readDoubleBE(at), this.owner.nowMs() + REQUEST_MS_MAX)
+  }
+
+  private refuseLate(id: number): void {
+    this.owner.counters.expired += 1
+    this.refuse(id, 'CASSIO_TIMEOUT', 'the request arrived after its deadline; it was not begun')
   }
 
   private refuse(id: number, code: CassioError['code'], message: string): void {

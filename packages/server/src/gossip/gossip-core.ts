@@ -30,7 +30,12 @@ export interface GossipOptions {
   readonly phiWindow: number
   /** Gaps between heartbeats above this are outages and teach the detector nothing. */
   readonly gapMaxMs: number
+  /** The interval at which nodes beat. */
+  readonly gapMinMs?: number
 }
+
+/** Nodes heard of; what is said of further ones is ignored. */
+const ENDPOINTS_MAX = 1_000
 
 interface Endpoint {
   state: EndpointState
@@ -113,6 +118,7 @@ export class GossipCore {
       if (state.id === this.own.id) continue
       const known = this.endpoints.get(state.id)
       if (known !== undefined && !isNewer(state, known.state)) continue
+      if (known === undefined && this.endpoints.size >= ENDPOINTS_MAX) continue
       const restarted = known === undefined || state.generation > known.state.generation
       const detector = restarted ? this.newDetector() : known.detector
       detector.heartbeat(nowMs)
@@ -121,6 +127,7 @@ export class GossipCore {
   }
 
   private newDetector(): PhiAccrual {
-    return new PhiAccrual(this.options.phiWindow, this.options.gapMaxMs)
+    const { phiWindow, gapMaxMs, gapMinMs } = this.options
+    return new PhiAccrual(phiWindow, gapMaxMs, gapMinMs)
   }
 }

@@ -17,10 +17,13 @@ export class PhiAccrual {
   /**
    * @param windowSize Gaps kept, 1..10,000. @throws RangeError outside that.
    * @param gapMaxMs Longer gaps are outages, not habits, and are not learnt from.
+   * @param gapMinMs Peers do not beat more often: a shorter mean comes from a few heartbeats that were
+   * held up and arrived together, and would make any silence suspicious.
    */
   constructor(
     windowSize: number,
     private readonly gapMaxMs: number,
+    private readonly gapMinMs = 1,
   ) {
     if (!Number.isInteger(windowSize) || windowSize < 1 || windowSize > 10_000) {
       throw new RangeError(`windowSize must be 1 to 10,000, not ${windowSize}`)
@@ -43,8 +46,7 @@ export class PhiAccrual {
   /** @returns Suspicion, 0 or more; 0 until two heartbeats have arrived. */
   phi(nowMs: number): number {
     if (this.count === 0) return 0
-    // Heartbeats that came in one burst would make any silence suspicious.
-    const mean = Math.max(1, this.sum / this.count)
+    const mean = Math.max(this.gapMinMs, this.sum / this.count)
     return Math.max(0, nowMs - this.lastMs) / (mean * Math.LN10)
   }
 

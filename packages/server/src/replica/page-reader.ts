@@ -3,7 +3,7 @@ import { CassioError, cellKey, cellSize, cellWithoutValue } from '@cassiopeia/pr
 import type { Store } from '@cassiopeia/storage'
 
 /** Bytes of cells in one page, whatever the limit on their number. */
-const PAGE_BYTES_MAX = 1024 * 1024
+export const PAGE_BYTES_MAX = 1024 * 1024
 /** Cells examined for one page, whether or not they match. */
 const EXAMINED_MAX = 10_000
 export const PAGE_CELLS_MAX = 10_000
@@ -18,26 +18,26 @@ export async function readPage(store: Store, params: PageParams): Promise<PageRe
   let examined = 0
   for (const [i, partition] of params.partitions.entries()) {
     let until: Buffer | undefined
+    let isFull = false
     await store.scan(partition, i === 0 ? params.afterKey : undefined, (cell, at) => {
-      if (cells.length >= params.limit || bytes >= PAGE_BYTES_MAX || examined >= EXAMINED_MAX) {
-        return false
-      }
-      examined += 1
       const key = cellKey(cell, at)
-      until = Buffer.from(key)
       if (params.prefix === undefined || startsWith(key, params.prefix)) {
         const copy = params.keysOnly
           ? cellWithoutValue(cell, at)
           : Buffer.from(cell.subarray(at, at + cellSize(cell, at)))
+        // A page of one cell may have any size.
+        isFull = cells.length > 0 && bytes + copy.length > PAGE_BYTES_MAX
+        if (isFull) return false
         cells.push([partition, copy])
         bytes += copy.length
       }
-      return true
+      examined += 1
+      until = Buffer.from(key)
+      isFull = cells.length >= params.limit || examined >= EXAMINED_MAX
+      return !isFull
     })
-    const isFull =
-      cells.length >= params.limit || bytes >= PAGE_BYTES_MAX || examined >= EXAMINED_MAX
     if (isFull) {
-      const afterKey = until ?? params.afterKey ?? Buffer.alloc(0)
+      const afterKey = until ?? (i === 0 ? params.afterKey : undefined) ?? Buffer.alloc(0)
       return { cells, until: { partition, afterKey } }
     }
   }

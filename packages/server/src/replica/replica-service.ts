@@ -50,16 +50,16 @@ export class ReplicaService implements WriteSink, ReadSink {
       this.refusalOf(buffer, from, to) ??
       (cellFault(buffer, cellAt, to) === undefined ? undefined : ReplicaOutcome.invalid)
     if (refusal !== undefined) {
-      this.refuse(link, MessageType.WRITE_ACK, buffer, from, refusal)
+      this.refuse(link, MessageType.WRITE_ACK, buffer, from, to, refusal)
       return
     }
     const keyAt = cellAt + CELL_HEADER_BYTES
     const hash = keyHash(buffer, keyAt, keyAt + cellKeyLength(buffer, cellAt))
     const partition = this.partitionHeldHere(hash)
     if (partition < 0) {
-      this.refuse(link, MessageType.WRITE_ACK, buffer, from, ReplicaOutcome.invalid)
+      this.refuse(link, MessageType.WRITE_ACK, buffer, from, to, ReplicaOutcome.invalid)
     } else if (this.stamper.isTooFarAhead(buffer, cellAt + CELL_STAMP_AT)) {
-      this.refuse(link, MessageType.WRITE_ACK, buffer, from, ReplicaOutcome.stampAhead)
+      this.refuse(link, MessageType.WRITE_ACK, buffer, from, to, ReplicaOutcome.stampAhead)
     } else {
       this.stamper.observe(buffer, cellAt + CELL_STAMP_AT)
       const token = this.remember(link, buffer, from, 0)
@@ -75,7 +75,7 @@ export class ReplicaService implements WriteSink, ReadSink {
     const partition = refusal === undefined ? this.partitionHeldHere(hash) : -1
     if (partition < 0) {
       const outcome = refusal ?? ReplicaOutcome.invalid
-      this.refuse(link, MessageType.READ_ACK, buffer, from, outcome)
+      this.refuse(link, MessageType.READ_ACK, buffer, from, to, outcome)
       return
     }
     const token = this.remember(link, buffer, from, buffer[from + ReplicaRequest.mode]!)
@@ -108,6 +108,11 @@ export class ReplicaService implements WriteSink, ReadSink {
       if (to >= 0) writeVote(link.writer.buffer, to, cell, at)
     } else {
       const size = cellSize(cell, at)
+      if (!link.hasRoomFor(size)) {
+        this.counters.refusals += 1
+        this.answer(token, MessageType.READ_ACK, ReplicaOutcome.overloaded, 0)
+        return
+      }
       const to = this.answer(token, MessageType.READ_ACK, ReplicaOutcome.cell, size)
       if (to >= 0) cell.copy(link.writer.buffer, to, at, at + size)
     }
@@ -162,10 +167,11 @@ export class ReplicaService implements WriteSink, ReadSink {
     type: number,
     request: Buffer,
     from: number,
+    to: number,
     outcome: ReplicaOutcome,
   ): void {
     this.counters.refusals += 1
-    if (request.length - from < 8) return
+    if (to - from < ReplicaRequest.epoch) return
     const slot = request.readUInt32BE(from + ReplicaRequest.slot)
     const sequence = request.readUInt32BE(from + ReplicaRequest.sequence)
     writeAnswer(link, type, slot, sequence, outcome, 0)

@@ -27,6 +27,11 @@ export class ClusterView {
       throw new CassioError('CASSIO_CORRUPT', 'the cluster map and its placement table disagree')
     }
     this.peers = map.members.map((member) => links.get(member.address))
+    const stranger = map.members.find((_, i) => i !== this.ownIndex && this.peers[i] === undefined)
+    if (stranger !== undefined) {
+      const message = `the cluster map has a member at ${stranger.address}, the member list has none`
+      throw new CassioError('CASSIO_FOUNDING_MISMATCH', message)
+    }
     this.peers.forEach((peer, member) => {
       if (peer !== undefined) peer.member = member
     })

@@ -17,8 +17,17 @@ export function encodeFounder({ id, rack, datacenter, weight }: Founder): string
 export function decodeFounder(text: string): Founder {
   const [id, rack, datacenter, weight] = JSON.parse(text) as [string, string, string, number]
   const named = [id, rack, datacenter].every((each) => typeof each === 'string' && each !== '')
-  if (!named || !Number.isInteger(weight)) throw new Error('not a founder')
+  if (!named || !Number.isInteger(weight) || weight < 1) throw new Error('not a founder')
   return { id, rack, datacenter, weight }
+}
+
+/** Whether it is a founder, written as `encodeFounder` does. */
+function isFounder(text: unknown): text is string {
+  try {
+    return typeof text === 'string' && encodeFounder(decodeFounder(text)) === text
+  } catch {
+    return false
+  }
 }
 
 /**
@@ -51,7 +60,7 @@ export class FoundingCore {
     const theirs = view as Partial<FoundingView>
     this.views.set(from, theirs as FoundingView)
     const itself = theirs[from]
-    if (typeof itself !== 'string' || this.missing().length === 0) return false
+    if (!isFounder(itself) || this.missing().length === 0) return false
     if (this.founders.get(from) === itself) return false
     this.founders.set(from, itself)
     return true

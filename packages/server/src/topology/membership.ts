@@ -12,6 +12,7 @@ import {
   type Welcome,
 } from '@cassiopeia/protocol'
 import { readRecord, writeRecord } from '@cassiopeia/storage'
+import { asDiskFailure } from '../disk-failure'
 import type { NodeSettings } from '../options'
 import type { TransportPorts } from '../transport/acceptor'
 import { PeerLink, type PeerLinkOwner } from '../transport/peer-link'
@@ -53,7 +54,9 @@ export class Membership implements PeerLinkOwner {
     private readonly ports: TransportPorts,
   ) {
     const { members, advertise, rack, datacenter, weight } = settings
-    this.foundingText = members.join(',')
+    this.foundingText =
+      `${members.join(',')} with ${settings.replicationFactor} replicas and ` +
+      `${settings.partitionBits} partition bits`
     const own = { id: identity.nodeId, rack, datacenter, weight }
     this.founding = new FoundingCore(members, advertise, own)
     const others = members.filter((member) => member !== advertise)
@@ -91,8 +94,8 @@ export class Membership implements PeerLinkOwner {
     if (hello.founding !== this.foundingText) {
       throw new CassioError(
         'CASSIO_FOUNDING_MISMATCH',
-        `${this.settings.advertise} was founded with members ${this.foundingText}, ` +
-          `${hello.address} with ${hello.founding}`,
+        `${this.settings.advertise} was founded with members ${this.foundingText}; ` +
+          `${hello.address} with members ${hello.founding}`,
       )
     }
     this.peerAt(hello.address!)?.hurry()
@@ -124,7 +127,10 @@ export class Membership implements PeerLinkOwner {
     this.complain(peer, 'peer not reached', peer.lastError)
   }
 
-  /** FOUNDING from a peer: what it knows of the founders, or the map itself. */
+  /**
+   * FOUNDING from a peer: what it knows of the founders, or the map itself.
+   * @throws RangeError, CassioError when the map is none for this node.
+   */
   onFounding(from: string, body: Buffer): void {
     if (this.closed) return
     const message = unpack(body) as { view?: unknown; map?: unknown } | null
@@ -132,7 +138,7 @@ export class Membership implements PeerLinkOwner {
       // It has not formed yet, or it would not ask: give it the map.
       if (message?.map === undefined) this.tellAt(from)
     } else if (message?.map instanceof Uint8Array) {
-      void this.keep(decodeClusterMap(Buffer.from(message.map)))
+      void this.keep(this.viewOf(decodeClusterMap(Buffer.from(message.map))))
     } else {
       const hasChanged = this.founding.onView(from, message?.view)
       if (hasChanged) this.tellAll()
@@ -165,22 +171,22 @@ export class Membership implements PeerLinkOwner {
   private async foundIfAgreed(): Promise<void> {
     if (this.view !== undefined || this.keeping || !this.founding.agreed()) return
     try {
-      await this.keep(foundCluster(this.founding.view(), this.settings))
+      await this.keep(this.viewOf(foundCluster(this.founding.view(), this.settings)))
     } catch (error) {
       this.owner.onFatal(error as CassioError)
     }
   }
 
-  /** Makes a map durable, then uses it. */
-  private async keep(map: ClusterMap): Promise<void> {
+  /** Makes the view's map durable, then uses it. */
+  private async keep(view: ClusterView): Promise<void> {
     if (this.keeping || this.closed) return
     this.keeping = true
     try {
-      const view = this.viewOf(map)
-      await writeRecord(this.disk, this.mapPath, encodeClusterMap(map))
+      await writeRecord(this.disk, this.mapPath, encodeClusterMap(view.map))
       if (!this.closed) this.adopt(view)
     } catch (error) {
-      if (!this.closed) this.owner.onFatal(error as CassioError)
+      const failure = asDiskFailure(error, 'the cluster map cannot be kept')
+      if (!this.closed) this.owner.onFatal(failure as CassioError)
     }
   }
 

@@ -18,6 +18,7 @@ import {
   NONCE_BYTES,
   PREAMBLE,
   unpack,
+  VALUE_BYTES_MAX,
   type Welcome,
 } from '@cassiopeia/protocol'
 import type { Flusher } from './flusher'
@@ -53,6 +54,12 @@ export interface AcceptorOwner {
 
 /** Elements and depth that a stranger's handshake may have. */
 const HANDSHAKE_LIMITS = { elementsMax: 64, depthMax: 4 }
+
+/**
+ * Times `frameTimeoutMs` in which a caller may take nothing of what it asked for. More patience than
+ * with frames: the system may report a batch of output as taken only once all of it is.
+ */
+const STALLED_CHECKS_MAX = 6
 
 /**
  * The node's one port: takes connections within its limits, tells protocols apart by the first byte,
@@ -129,6 +136,8 @@ class Guest implements LinkOwner {
   private preambleBytes = 0
   private successor: LinkOwner | undefined
   private framesAtLastCheck = -1
+  private outputAtLastCheck = 0
+  private stalledChecks = 0
   private timer: Timer
 
   constructor(
@@ -142,7 +151,11 @@ class Guest implements LinkOwner {
     connection.setHandlers({
       onData: (chunk) => this.receive(chunk),
       onDrain: () => this.link.onDrain(),
-      onClose: (error) => this.link.onConnectionClosed(error),
+      onClose: (error) => {
+        this.link.onConnectionClosed(error)
+        // Only now: until then it counts, also while it waits for the other side's end.
+        acceptor.forget(this)
+      },
     })
     this.timer = ports.timers.after(options.handshakeTimeoutMs, () => this.checkHandshake())
   }
@@ -174,7 +187,6 @@ class Guest implements LinkOwner {
 
   onLinkClosed(error?: Error): void {
     this.timer.cancel()
-    this.acceptor.forget(this)
     this.successor?.onLinkClosed(error)
     this.successor = undefined
   }
@@ -214,7 +226,9 @@ class Guest implements LinkOwner {
   private admit(hello: Hello): void {
     const { options, ports } = this.acceptor
     const welcome = this.acceptor.welcome(hello)
-    this.link.reader.maxPayloadBytes = options.maxValueBytes + FRAME_OVERHEAD_BYTES
+    // A peer may pass on what was written under another limit.
+    const valueBytes = hello.role === 'peer' ? VALUE_BYTES_MAX : options.maxValueBytes
+    this.link.reader.maxPayloadBytes = valueBytes + FRAME_OVERHEAD_BYTES
     this.link.sendPacked(MessageType.WELCOME, welcome)
     const successor = this.acceptor.adopt(this.link, hello)
     this.successor = successor
@@ -223,7 +237,7 @@ class Guest implements LinkOwner {
       onLinkClosed: (error) => this.onLinkClosed(error),
     }
     this.timer.cancel()
-    this.timer = ports.timers.after(options.frameTimeoutMs, () => this.checkFrame())
+    this.timer = ports.timers.after(options.frameTimeoutMs, () => this.checkProgress())
   }
 
   private checkHandshake(): void {
@@ -231,17 +245,30 @@ class Guest implements LinkOwner {
     this.refuse(new CassioError('CASSIO_PROTOCOL', 'the handshake took too long'))
   }
 
-  /** A frame that was already begun at the last check and is not whole yet has had its time. */
-  private checkFrame(): void {
-    if (this.link.closed) return
-    const { reader } = this.link
-    if (reader.assembling && reader.frames === this.framesAtLastCheck) {
+  /**
+   * A frame that was already begun at the last check and is not whole yet has had its time, unless it
+   * was this side that stopped reading. So has a caller that takes nothing of too much output.
+   */
+  private checkProgress(): void {
+    const { reader, paused, outputBytes, closed } = this.link
+    if (closed) return
+    const { options, ports } = this.acceptor
+    const isStalled =
+      outputBytes > options.limits.outputPauseBytes && outputBytes >= this.outputAtLastCheck
+    this.stalledChecks = isStalled ? this.stalledChecks + 1 : 0
+    if (this.stalledChecks > STALLED_CHECKS_MAX) {
+      ports.logger.warn('connection dropped: it does not read', { remote: this.link.remote })
+      this.link.destroy()
+      this.onLinkClosed(new Error('it does not read what it asked for'))
+      return
+    }
+    if (!paused && reader.assembling && reader.frames === this.framesAtLastCheck) {
       this.refuse(new CassioError('CASSIO_PROTOCOL', 'a frame took too long to arrive'))
       return
     }
-    this.framesAtLastCheck = reader.assembling ? reader.frames : -1
-    const { options, ports } = this.acceptor
-    this.timer = ports.timers.after(options.frameTimeoutMs, () => this.checkFrame())
+    this.outputAtLastCheck = outputBytes
+    this.framesAtLastCheck = reader.assembling && !paused ? reader.frames : -1
+    this.timer = ports.timers.after(options.frameTimeoutMs, () => this.checkProgress())
   }
 
   private refuse(error: CassioError): void {

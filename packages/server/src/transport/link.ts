@@ -1,6 +1,6 @@
 import type { Connection } from '@cassiopeia/env'
 import {
-  type CassioError,
+  CassioError,
   errorToWire,
   FrameReader,
   FrameWriter,
@@ -10,6 +10,9 @@ import {
 } from '@cassiopeia/protocol'
 import type { Flusher } from './flusher'
 import type { LoopTime } from './loop-time'
+
+/** The rest of the output is kept free for answers without a value, so that a refusal can be said. */
+const VALUES_SHARE = 7 / 8
 
 /** Who makes sense of a link's messages. */
 export interface LinkOwner {
@@ -59,12 +62,27 @@ export class Link {
     return this.connection.bufferedBytes + this.writer.pendingBytes
   }
 
+  /** Whether reading is stopped from this side. */
+  get paused(): boolean {
+    return this.pausedForInput || this.pausedForOutput
+  }
+
+  /**
+   * Whether `bytes` more of output stay within the limit beyond which the connection would be dropped;
+   * a message alone always does. Whoever answers asks before, since a turn may gather any number of
+   * answers before they are written.
+   */
+  hasRoomFor(bytes: number): boolean {
+    const waiting = this.outputBytes
+    return waiting === 0 || waiting + bytes <= this.limits.outputMaxBytes * VALUES_SHARE
+  }
+
   /** Bytes of frames, after the protocol's own preamble. */
   receive(chunk: Buffer): void {
     this.lastReceivedMs = this.time.refresh()
     this.reader.push(chunk)
     const fault = this.reader.fault
-    if (fault !== undefined && !this.closed) this.owner.onLinkClosed(this.abandon(fault))
+    if (fault !== undefined) this.reject(new CassioError('CASSIO_PROTOCOL', fault))
   }
 
   /** @returns where the body of `bodyBytes` begins in `writer.buffer`; the caller fills all of it. */

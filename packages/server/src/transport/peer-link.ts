@@ -77,13 +77,13 @@ export class PeerLink implements LinkOwner {
   }
 
   start(): void {
-    this.dial()
+    // Unless the peer was first to call, and has been called back.
+    if (this.connection === undefined) this.dial()
   }
 
   /** The peer has shown that it lives: do not wait out the back-off. */
   hurry(): void {
     if (this.connection !== undefined || this.stopped) return
-    this.backoff.reset()
     this.timer?.cancel()
     this.dial()
   }
@@ -145,7 +145,10 @@ export class PeerLink implements LinkOwner {
       onClose: (error) => link.onConnectionClosed(error),
     }
     const connection = network.dial(this.address, handlers)
-    const link = new Link(connection, time, flusher, this.options.limits, this)
+    const { outputMaxBytes } = this.options.limits
+    // Never paused: both sides might wait for each other, and silence would be taken for death.
+    const limits = { outputMaxBytes, outputPauseBytes: Number.POSITIVE_INFINITY }
+    const link = new Link(connection, time, flusher, limits, this)
     this.connection = connection
     this.link = link
     this.timer = timers.after(this.options.handshakeTimeoutMs, () => {

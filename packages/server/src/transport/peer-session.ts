@@ -15,6 +15,7 @@ export interface PeerSessionOwner {
   readonly replica: ReplicaService
   onGossip(address: string, body: Buffer): void
   onFounding(address: string, body: Buffer): void
+  nowMs(): number
   /** @throws CassioError which is sent back as the answer. */
   onPeerCall(method: string, params: unknown): Promise<unknown>
 }
@@ -51,22 +52,31 @@ export class PeerSession implements LinkOwner {
       else if (type === MessageType.CALL) this.onCall(body)
       // A message of a later version's peer is none of ours.
     } catch (error) {
-      if (!(error instanceof RangeError)) throw error
-      this.link.reject(new CassioError('CASSIO_PROTOCOL', error.message))
+      if (error instanceof CassioError) this.link.reject(error)
+      else if (error instanceof RangeError) {
+        this.link.reject(new CassioError('CASSIO_PROTOCOL', error.message))
+      } else throw error
     }
   }
 
   private onCall(body: Buffer): void {
     if (body.length < Call.rest) throw new RangeError('a call is too short')
     const { method, params } = decodeCall(body)
-    void answerCall(this.link, body.readUInt32BE(Call.id), this.owner.onPeerCall(method, params))
+    const id = body.readUInt32BE(Call.id)
+    // Work past its deadline is dropped: the asker has given up already.
+    if (!(this.owner.nowMs() <= body.readDoubleBE(Call.deadline))) return
+    void answerCall(this.link, id, this.owner.onPeerCall(method, params))
   }
 }
 
 /** Sends the outcome of a control call; never rejects. */
 export async function answerCall(link: Link, id: number, outcome: Promise<unknown>): Promise<void> {
   try {
-    link.send(MessageType.RESULT, encodeResult(id, await outcome))
+    const result = encodeResult(id, await outcome)
+    if (!link.hasRoomFor(result.length)) {
+      throw new CassioError('CASSIO_OVERLOADED', 'answers that were not read yet are waiting')
+    }
+    link.send(MessageType.RESULT, result)
   } catch (error) {
     const failure =
       error instanceof CassioError

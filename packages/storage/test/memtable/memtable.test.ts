@@ -50,8 +50,9 @@ describe('memtable', () => {
         : makeCell({ ...fields, value: random.bytes(random.below(30)) })
       const newer = put(arena, memtable, cell)
       const expected = model.write(cell)
-      expect(newer === NO_SLOT).toBe(expected === undefined)
-      if (step % 16 === 0) {
+      // `expect` at every step would take most of the time.
+      if ((newer === NO_SLOT) !== (expected === undefined)) throw new Error(`step ${step} differs`)
+      if (step % 50 === 0) {
         const other = `key-${random.below(12_000)}`
         expect(find(memtable, other)).toEqual(model.read(other))
       }

@@ -2,8 +2,6 @@ import { nodePorts } from '@cassiopeia/env'
 import { CassioError } from '@cassiopeia/protocol'
 import { config } from '../secret'
 
-export const DIRECTORY_DEFAULT = 'data'
-
 /**
  * Runs `work` while no other `cassio cluster` command works on `directory`.
  * @throws CassioError CASSIO_LOCKED when one does.

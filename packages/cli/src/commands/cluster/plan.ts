@@ -5,8 +5,8 @@ import type { ClusterState } from '../../local-cluster/state-file'
 import { readWholeNumber } from '../flags'
 import { config } from '../secret'
 
-export const NODES_DEFAULT = 3
-export const BASE_PORT_DEFAULT = 9000
+const NODES_DEFAULT = 3
+const BASE_PORT_DEFAULT = 9000
 const NODES_MAX = 64
 
 export interface PlanFlags {

@@ -14,7 +14,7 @@ import {
   writeState,
 } from '../../local-cluster/state-file'
 import { Notices } from '../../shell/notices'
-import { exitCodeOf, onStopSignal, type StopSignal } from '../../signals'
+import { StopRequest } from '../../signals'
 import { readWholeNumber } from '../flags'
 import { config, readSecret } from '../secret'
 import { openShell } from '../shell'
@@ -34,12 +34,7 @@ export interface StartFlags extends PlanFlags {
  */
 export async function start(flags: StartFlags, io: Io): Promise<number> {
   if (flags.detach && flags.shell) throw config('--detach and --shell exclude each other')
-  const stop = new AbortController()
-  let stoppedBy: StopSignal | undefined
-  const forget = onStopSignal(['SIGINT', 'SIGTERM', 'SIGHUP'], (signal) => {
-    stoppedBy = signal
-    stop.abort()
-  })
+  const stop = new StopRequest(['SIGINT', 'SIGTERM', 'SIGHUP'])
   const startTimeoutMs = readWholeNumber('--start-timeout-ms', flags.startTimeoutMs, 1, 86_400_000)
   try {
     const options = { startTimeoutMs, signal: stop.signal }
@@ -47,13 +42,13 @@ export async function start(flags: StartFlags, io: Io): Promise<number> {
     announce(cluster, flags, io)
     const code = await stay(cluster, flags, io, stop.signal)
     // A script that was cut short has not done its work; a cluster that was stopped has.
-    return flags.shell && stoppedBy !== undefined ? exitCodeOf(stoppedBy) : code
+    return flags.shell ? stop.exitCode(code) : code
   } catch (error) {
-    if (stoppedBy === undefined || !isAborted(error)) throw error
+    if (!stop.signal.aborted || !isAborted(error)) throw error
     say(io, 'interrupted; the nodes that had been started are stopped')
-    return exitCodeOf(stoppedBy)
+    return stop.exitCode(ExitCode.error)
   } finally {
-    forget()
+    stop.forget()
   }
 }
 

@@ -1,0 +1,62 @@
+import { CassioClient } from '@cassiopeia/client'
+import { type SimulatedCluster, startCluster } from '@cassiopeia/server'
+
+/** Node 1's clock is ahead by this much, so that its versions stand above what node 0 stamps. */
+const AHEAD_MS = 50
+const LATE_MS = 600
+
+async function clientOf(cluster: SimulatedCluster, name: string, node: number) {
+  const ports = cluster.clientPorts(name)
+  for (let other = 0; other < 3; other += 1) {
+    if (other !== node) cluster.simulation.cut(name, `node-${other}`)
+  }
+  const contactPoints = [cluster.contactPoints[node]!]
+  const client = new CassioClient({ contactPoints, ports })
+  await cluster.run(client.connect())
+  return client
+}
+
+async function readAfterPause(pauseAfterMs: number): Promise<unknown> {
+  const cluster = await startCluster({ simulated: true, nodes: 3, seed: 'late-stamp' })
+  cluster.skewClock(1, AHEAD_MS)
+  const ours = await clientOf(cluster, 'ours', 0)
+  const theirs = await clientOf(cluster, 'theirs', 1)
+  const { simulation } = cluster
+
+  // Node 0 does not get the first version, so it will have to stamp again.
+  simulation.cut('node-0', 'node-1')
+  simulation.cut('node-0', 'node-2')
+  await cluster.run(theirs.set('key', 'first', { timeoutMs: 200 }))
+  await cluster.advance(300)
+  simulation.heal('node-0', 'node-1')
+  await cluster.advance(700)
+  cluster.skewClock(0, -2_000)
+
+  cluster.machine(0).disk.faults.slowFactor = 10
+  const late = ours.set('key', 'late', { timeoutMs: 100 }).catch((error: Error) => error)
+  await cluster.advance(pauseAfterMs)
+  cluster.pause(0)
+  expect(await cluster.run(late)).toMatchObject({ code: 'CASSIO_TIMEOUT', applied: 'unknown' })
+
+  cluster.skewClock(0, 2_000)
+  await cluster.run(theirs.set('key', 'second'))
+  await cluster.advance(LATE_MS)
+  cluster.resume(0)
+  await cluster.advance(1_000)
+  const read = await cluster.run(theirs.get('key'))
+  await cluster.run(Promise.all([ours.disconnect(), theirs.disconnect()]))
+  await cluster.close()
+  return read
+}
+
+/**
+ * A coordinator is stopped between a peer's answer, which tells of a newer version, and its own disk's.
+ * When it goes on, the write's time has long been up, and whoever asked may have sent it elsewhere.
+ * Stamped again now, it would beat everything written meanwhile.
+ */
+test('scenario: a coordinator paused during a write does not stamp it after its deadline', async () => {
+  // Only for a few of these milliseconds is the node where it hurts.
+  for (let pauseAfterMs = 18; pauseAfterMs <= 26; pauseAfterMs += 1) {
+    expect([pauseAfterMs, await readAfterPause(pauseAfterMs)]).toEqual([pauseAfterMs, 'second'])
+  }
+})
