@@ -123,7 +123,7 @@ function drawFault(
     case 'pause':
       return window({ type: 'pause', node }, 6_000)
     case 'slowDisk':
-      return window({ type: 'slowDisk', node, factor: 10 ** random.between(0.5, 3) }, 4_000)
+      return window({ type: 'slowDisk', node, factor: 10 ** random.between(0.5, 2) }, 4_000)
     default:
       return window({ type: kind as 'kill' | 'powerCut', node }, 4_000)
   }

@@ -62,7 +62,9 @@ export interface Plan {
   readonly faults: readonly PlannedFault[]
 }
 
-const CHAOS_MS = [6_000, 16_000] as const
+/** A healthy link may hold a message up for 100 ms, which no attempt of a write may mistake for death. */
+const ATTEMPT_MIN_MS = 120
+const CHAOS_MS = [5_000, 12_000] as const
 
 export function makePlan(seed: number): Plan {
   const random = new KeyedRandom(seed, 'plan:shape')
@@ -113,8 +115,8 @@ function drawNodeOptions(
     syncIntervalMs: 10 + random.below(500),
     segmentBytes: 1024 * 2 ** random.below(7),
     partitionBits: 10,
-    gossipIntervalMs: 50 + random.below(200),
-    phiThreshold: 3 + random.below(8),
+    gossipIntervalMs: 80 + random.below(300),
+    phiThreshold: 5 + random.below(6),
     hedgeMinMs,
     hedgeMaxMs: hedgeMinMs + random.below(100),
     reserveAheadMs: 100 + random.below(900),
@@ -134,7 +136,7 @@ function drawClientOptions(random: KeyedRandom, isCalm: boolean): PlannedClientO
   const backoffMinMs = 5 + random.below(50)
   return {
     timeoutMs,
-    attemptTimeoutMs: repeats ? 20 + random.below(Math.ceil(timeoutMs / 3)) : timeoutMs,
+    attemptTimeoutMs: repeats ? ATTEMPT_MIN_MS + random.below(Math.ceil(timeoutMs / 3)) : timeoutMs,
     hedgeAfterMs: 5 + random.below(60),
     backoffMinMs,
     backoffMaxMs: backoffMinMs + random.below(500),
@@ -148,7 +150,7 @@ function drawOperations(
   chaosMs: number,
 ): PlannedOperation[][] {
   const shape = new KeyedRandom(seed, 'plan:workload')
-  const waitMeanMs = shape.between(20, 160)
+  const waitMeanMs = shape.between(30, 180)
   const burstShare = shape.between(0, 0.7)
   const delShare = shape.between(0, 0.25)
   const setShare = shape.between(0.2, 0.6)

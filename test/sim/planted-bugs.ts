@@ -88,8 +88,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a read answers without repairing',
-    needs: [],
-    seedsMax: 40,
+    needs: ['lose'],
+    seedsMax: 60,
     rules: lost,
     plant: () =>
       replace(

@@ -4,6 +4,7 @@
  * what must hold of it. `swarm` runs many seeds, `report` says what came out.
  */
 import { check, type Violation } from './checkers'
+import { nodeName } from './faults'
 import { type History, hashHistory, orderOf, Recorder } from './history'
 import { makePlan, type Plan } from './plan'
 import { SimClient } from './workload'
@@ -59,9 +60,7 @@ export async function runPlan(plan: Plan): Promise<RunResult> {
     await cluster.run(readFinally(clients, history), 600_000)
     await cluster.run(Promise.all(clients.map((client) => client.finish(FINAL_TIMEOUT_MS))))
     await cluster.run(Promise.all(clients.map(({ client }) => client.disconnect())), 60_000)
-    // A hedge that was not needed may be under way until its deadline.
-    await cluster.advance(plan.mood === 'calm' ? CALM_REST_MS : FINAL_TIMEOUT_MS)
-    checkAtRest(world, plan)
+    await comeToRest(world, plan)
     for (let node = 0; node < plan.nodes; node += 1) world.count(node)
     await cluster.close()
   } catch (error) {
@@ -101,12 +100,20 @@ async function readFinally(clients: readonly SimClient[], history: History): Pro
   }
 }
 
-/** When nobody asks for anything, nothing may be under way. */
-function checkAtRest(world: World, plan: Plan): void {
-  for (let node = 0; node < plan.nodes; node += 1) {
-    if (!world.cluster.isRunning(node)) continue
-    const { size } = world.cluster.node(node).coordinator
-    if (size > 0) world.incident('leak', `${size} requests are still in flight on node-${node}`)
+/**
+ * When nobody asks for anything, nothing may be under way; a hedge that was not needed may be until its
+ * deadline.
+ */
+async function comeToRest(world: World, plan: Plan): Promise<void> {
+  const { cluster, simulation } = world
+  const nodes = Array.from({ length: plan.nodes }, (_, node) => node)
+  const inFlight = (node: number) =>
+    cluster.isRunning(node) ? cluster.node(node).coordinator.size : 0
+  try {
+    await simulation.runUntil(() => !nodes.some(inFlight), FINAL_TIMEOUT_MS)
+  } catch {
+    const left = nodes.map((node) => `${inFlight(node)} on ${nodeName(node)}`).join(', ')
+    world.incident('leak', `requests are still in flight when nobody waits for them: ${left}`)
   }
 }
 

@@ -93,7 +93,7 @@ export class SimClient {
     } catch (caught) {
       const error = caught as CassioError
       const outcome = error.applied === 'none' ? 'fail' : 'unknown'
-      recorder.complete(record, { outcome, error: `${error.code ?? error.name}: ${error.message}` })
+      recorder.complete(record, { outcome, error: describe(error) })
     }
     return record
   }
@@ -103,4 +103,9 @@ export class SimClient {
     this.sequence += 1
     return `${this.index}:${this.sequence}|${'x'.repeat(padBytes)}`
   }
+}
+
+function describe({ code, name, message, causes = [] }: CassioError): string {
+  const reasons = causes.map((cause) => `${cause.node} ${cause.code} ${cause.message}`)
+  return `${code ?? name}: ${message}${reasons.length > 0 ? ` (${reasons.join('; ')})` : ''}`
 }

@@ -123,7 +123,7 @@ export interface Hello {
   readonly nodeId?: string
   readonly address?: string
   readonly generation?: number
-  /** Peers only: the founding members, sorted and joined by commas. */
+  /** Peers only: what the cluster is founded with, in words that are equal for all founders. */
   readonly founding?: string
   readonly clusterId?: string
 }

@@ -77,7 +77,9 @@ describe('message pack', () => {
       for (const value of [...values, Buffer.alloc(length)]) {
         const bytes = pack(value)
         expect(messagePackFault(bytes)).toBeUndefined()
-        expect(unpack(bytes)).toEqual(value)
+        const back = unpack(bytes)
+        expect(Object.prototype.toString.call(back)).toBe(Object.prototype.toString.call(value))
+        expect(pack(back).equals(bytes)).toBe(true)
       }
     }
   })
@@ -99,7 +101,7 @@ describe('message pack', () => {
   it('message pack: random and mutated bytes: a value or a RangeError, nothing else (seed 53)', () => {
     const random = new SeededRandom(53)
     let values = 0
-    for (let i = 0; i < 30_000; i += 1) {
+    for (let i = 0; i < 15_000; i += 1) {
       let bytes = random.bytes(1 + random.below(40))
       if (random.chance(0.6)) {
         bytes = Buffer.from(pack(anyValue(random)).subarray(0, 2_000))

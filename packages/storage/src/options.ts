@@ -1,4 +1,4 @@
-import { CassioError } from '@cassiopeia/protocol'
+import { type CassioError, type OptionTable, parseOptionTable } from '@cassiopeia/protocol'
 
 /**
  * When a write is acknowledged, and when the commit log is synced.
@@ -26,23 +26,12 @@ export interface StoreOptions {
 export type StoreSettings = { readonly [Name in keyof StoreOptions]-?: Present<StoreOptions[Name]> }
 type Present<Value> = Exclude<Value, undefined>
 
-type OptionRow = { readonly doc: string } & (
-  | { readonly type: 'text' | 'function' }
-  | { readonly type: 'choice'; readonly default: string; readonly choices: readonly string[] }
-  | {
-      readonly type: 'integer'
-      readonly default: number
-      readonly min: number
-      readonly max: number
-    }
-)
-
 const KIB = 1024
 const MIB = 1024 * KIB
 const GIB = 1024 * MIB
 
 /** Every option of a store. Options without a default must be given. */
-export const STORE_OPTIONS: { readonly [Name in keyof StoreOptions]-?: OptionRow } = Object.freeze({
+export const STORE_OPTIONS: OptionTable<StoreOptions> = Object.freeze({
   directory: {
     type: 'text',
     doc: 'Where the store keeps its files; made when missing. One store at a time.',
@@ -94,36 +83,5 @@ export const STORE_OPTIONS: { readonly [Name in keyof StoreOptions]-?: OptionRow
 
 /** @throws CassioError CASSIO_CONFIG that names every violation at once. */
 export function parseStoreOptions(options: StoreOptions): StoreSettings {
-  const given = options as unknown as Readonly<Record<string, unknown>>
-  const violations = Object.keys(given)
-    .filter((name) => !Object.hasOwn(STORE_OPTIONS, name))
-    .map((name) => `${name} is not an option of a store`)
-  const settings: Record<string, unknown> = {}
-  for (const [name, row] of Object.entries(STORE_OPTIONS)) {
-    const value = given[name] ?? ('default' in row ? row.default : undefined)
-    const violation = violationOf(row, value)
-    if (violation !== undefined) violations.push(`${name} ${violation}`)
-    settings[name] = value
-  }
-  if (violations.length > 0) {
-    throw new CassioError('CASSIO_CONFIG', `wrong store options: ${violations.join('; ')}`)
-  }
-  return settings as unknown as StoreSettings
-}
-
-function violationOf(row: OptionRow, value: unknown): string | undefined {
-  switch (row.type) {
-    case 'text':
-      return typeof value === 'string' && value.length > 0 ? undefined : 'must be a non-empty text'
-    case 'function':
-      return typeof value === 'function' ? undefined : 'must be a function'
-    case 'choice':
-      return row.choices.includes(value as string)
-        ? undefined
-        : `must be one of ${row.choices.join(', ')}, not ${String(value)}`
-    case 'integer':
-      return Number.isInteger(value) && Number(value) >= row.min && Number(value) <= row.max
-        ? undefined
-        : `must be an integer from ${row.min} to ${row.max}, not ${String(value)}`
-  }
+  return parseOptionTable(STORE_OPTIONS, options, 'store')
 }

@@ -13,8 +13,6 @@ class KeyOrder {
   private readonly dels: OperationRecord[]
   private readonly setOf = new Map<string, OperationRecord>()
   private readonly reads: OperationRecord[]
-  /** By read: the acknowledged write with the highest stamp that it must see. */
-  private readonly floors = new Map<OperationRecord, OperationRecord | undefined>()
 
   constructor(
     private readonly history: History,
@@ -29,7 +27,6 @@ class KeyOrder {
   check(): Violation[] {
     for (const read of this.reads) {
       const floor = this.floorOf(read)
-      this.floors.set(read, floor)
       if (floor !== undefined) this.checkFloor(read, floor)
       this.checkSuperseded(read)
     }
@@ -60,12 +57,15 @@ class KeyOrder {
     }
   }
 
-  /** No read returns something older than an earlier read did, whoever asked. */
+  /**
+   * No read returns something older than an earlier read did, whoever asked. What an earlier read saw
+   * that found nothing is not known: a delete that is stamped again is seen under its first stamp too.
+   */
   private checkMonotonic(later: OperationRecord): void {
     for (const earlier of this.reads) {
+      if (earlier.value === undefined) continue
       if (!isBefore(earlier, later) || !meets(earlier, later)) continue
-      const seen = this.leastStamp(earlier)
-      if (seen === undefined) continue
+      const seen = earlier.stamp!
       const isSeen =
         later.value === undefined
           ? this.someDelete(later, (stamp) => stamp >= seen)
@@ -76,6 +76,7 @@ class KeyOrder {
     }
   }
 
+  /** The acknowledged write with the highest stamp that the read must see. */
   private floorOf(read: OperationRecord): OperationRecord | undefined {
     let floor: OperationRecord | undefined
     for (const write of this.writes) {
@@ -86,24 +87,9 @@ class KeyOrder {
   }
 
   /**
-   * The stamp that a read has seen at least. For a read that found nothing this is known only when
-   * there must have been a delete, and the stamps of all that it can have been are known.
+   * Whether a delete that this read can have seen has, or may have, such a stamp. The stamp in a
+   * receipt is the last and highest under which the delete was written.
    */
-  private leastStamp(read: OperationRecord): string | undefined {
-    if (read.value !== undefined) return read.stamp
-    const floor = this.floors.get(read)
-    if (floor === undefined) return undefined
-    let least: string | undefined
-    for (const del of this.dels) {
-      if (del.invokeOrder > read.completeOrder) continue
-      if (this.hasUnknownStamp(del)) return floor.stamp
-      if (del.stamp! < floor.stamp!) continue
-      if (least === undefined || del.stamp! < least) least = del.stamp
-    }
-    return least
-  }
-
-  /** Whether a delete that this read can have seen has, or may have, such a stamp. */
   private someDelete(read: OperationRecord, fits: (stamp: string) => boolean): boolean {
     return this.dels.some(
       (del) =>

@@ -49,6 +49,8 @@ interface Endpoint {
  */
 export class GossipCore {
   private readonly endpoints = new Map<string, Endpoint>()
+  /** Nodes that should be heard of and have not been. */
+  private readonly awaited = new Map<string, PhiAccrual>()
   private own: EndpointState
 
   constructor(
@@ -76,9 +78,18 @@ export class GossipCore {
     return { type: 'ack2', states: this.statesOf(gossip.wanted) }
   }
 
-  /** Suspicion of a peer; 0 for this node and for a peer not heard of yet. */
+  /** A node that is a member will be heard of; from now on its silence is suspicious. */
+  expect(nodeId: string, nowMs: number): void {
+    if (nodeId === this.own.id || this.endpoints.has(nodeId) || this.awaited.has(nodeId)) return
+    const detector = this.newDetector()
+    detector.heartbeat(nowMs)
+    this.awaited.set(nodeId, detector)
+  }
+
+  /** Suspicion of a peer; 0 for this node and for a peer not heard of yet and not expected. */
   phi(nodeId: string, nowMs: number): number {
-    return this.endpoints.get(nodeId)?.detector.phi(nowMs) ?? 0
+    const detector = this.endpoints.get(nodeId)?.detector ?? this.awaited.get(nodeId)
+    return detector?.phi(nowMs) ?? 0
   }
 
   suspects(nodeId: string, nowMs: number): boolean {
@@ -123,6 +134,7 @@ export class GossipCore {
       const detector = restarted ? this.newDetector() : known.detector
       detector.heartbeat(nowMs)
       this.endpoints.set(state.id, { state, detector })
+      this.awaited.delete(state.id)
     }
   }
 

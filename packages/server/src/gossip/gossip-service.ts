@@ -55,6 +55,7 @@ export class GossipService {
   private updateVerdicts(): void {
     const { view } = this.membership
     view?.map.members.forEach((member, i) => {
+      this.core.expect(member.id, this.ports.time.nowMs)
       view.suspected[i] = this.core.suspects(member.id, this.ports.time.nowMs)
     })
   }

@@ -43,10 +43,12 @@ export class PhiAccrual {
     this.next = (this.next + 1) % this.gaps.length
   }
 
-  /** @returns Suspicion, 0 or more; 0 until two heartbeats have arrived. */
+  /** @returns Suspicion, 0 or more; 0 until a heartbeat has arrived. */
   phi(nowMs: number): number {
-    if (this.count === 0) return 0
-    const mean = Math.max(this.gapMinMs, this.sum / this.count)
+    if (!this.heard) return 0
+    // One heartbeat shows no gap, yet the silence after it must not be trusted for ever.
+    const usual = this.count === 0 ? this.gapMaxMs / 2 : this.sum / this.count
+    const mean = Math.max(this.gapMinMs, usual)
     return Math.max(0, nowMs - this.lastMs) / (mean * Math.LN10)
   }
 

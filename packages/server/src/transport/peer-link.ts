@@ -179,6 +179,7 @@ export class PeerLink implements LinkOwner {
   private onWelcome(welcome: Welcome): void {
     const link = this.link!
     this.timer?.cancel()
+    this.clock.reset()
     this.clock.observe(welcome.monotonicMs, this.ports.time.nowMs)
     link.reader.maxPayloadBytes = VALUE_BYTES_MAX + FRAME_OVERHEAD_BYTES
     this.nodeId = welcome.nodeId
@@ -188,6 +189,8 @@ export class PeerLink implements LinkOwner {
     if (!this.open) return
     // Only now: a peer that is refused each time it answers must not be dialled without pause.
     this.backoff.reset()
+    // The WELCOME may have travelled slowly: a better reading of the peer's clock is wanted at once.
+    this.ping(link, this.ports.time.nowMs)
     this.schedulePing(link)
   }
 
@@ -200,10 +203,14 @@ export class PeerLink implements LinkOwner {
         this.onLinkClosed(new Error(`silent for ${this.options.silenceMaxMs} ms`))
         return
       }
-      const at = link.begin(MessageType.PING, 8)
-      link.writer.buffer.writeDoubleBE(now, at)
+      this.ping(link, now)
       this.schedulePing(link)
     })
+  }
+
+  private ping(link: Link, nowMs: number): void {
+    const at = link.begin(MessageType.PING, 8)
+    link.writer.buffer.writeDoubleBE(nowMs, at)
   }
 
   private onPong(buffer: Buffer, from: number, to: number): void {

@@ -4,7 +4,7 @@ import { GossipCore, type GossipMessage } from '../../src/gossip/gossip-core'
 import { PhiAccrual } from '../../src/gossip/phi-accrual'
 
 const LOAD = { keys: 1, cellBytes: 2, memoryBytes: 3, logBytes: 4, requests: 5 }
-const OPTIONS = { phiThreshold: 8, phiWindow: 100, gapMaxMs: 400 }
+const OPTIONS = { phiThreshold: 8, phiWindow: 100, gapMaxMs: 400, gapMinMs: 200 }
 
 /** A state as it would come from the wire. */
 function state(id: string, generation: number, version: number, changes: object = {}) {
@@ -91,6 +91,17 @@ describe('gossip core', () => {
     expect(core.stateOf('n')!.generation).toBe(2)
   })
 
+  it('gossip core: a member that was never heard of: suspected, until it is heard', () => {
+    const core = new GossipCore('me', 1, OPTIONS)
+    core.expect('n', 0)
+    core.expect('n', 9_000)
+    core.expect('me', 0)
+    expect([core.suspects('n', 1_000), core.suspects('n', 10_000)]).toEqual([false, true])
+    expect([core.suspects('me', 10_000), core.stateOf('n')]).toEqual([false, undefined])
+    core.onMessage({ states: [state('n', 1, 1)] }, 10_000)
+    expect(core.suspects('n', 10_000)).toBe(false)
+  })
+
   it('gossip core: states already known: are no heartbeat', () => {
     const core = new GossipCore('me', 1, OPTIONS)
     for (const ms of [0, 200, 400]) core.onMessage({ states: [state('n', 1, ms + 1)] }, ms)
@@ -157,22 +168,30 @@ describe('phi accrual', () => {
     expect(detector.phi(300 + 150 * Math.LN10 * 8)).toBeCloseTo(8)
   })
 
+  it('phi accrual: one heartbeat, then silence: suspected all the same', () => {
+    const detector = new PhiAccrual(100, 1_000)
+    detector.heartbeat(0)
+    expect(detector.phi(0)).toBe(0)
+    expect(detector.phi(500 * Math.LN10 * 8)).toBeCloseTo(8)
+  })
+
   it('phi accrual: an outage: teaches nothing', () => {
     const detector = new PhiAccrual(3, 1_000)
-    for (const ms of [0, 100, 200, 50_000, 50_100]) detector.heartbeat(ms)
-    expect(detector.phi(50_100 + 100 * Math.LN10)).toBeCloseTo(1)
+    for (const ms of [0, 300, 600, 50_000, 50_300]) detector.heartbeat(ms)
+    expect(detector.phi(50_300 + 300 * Math.LN10)).toBeCloseTo(1)
   })
 
   it('phi accrual: old gaps: leave the window', () => {
     const detector = new PhiAccrual(3, 1_000)
-    for (const ms of [0, 500, 1_000, 1_500, 1_510, 1_520, 1_530]) detector.heartbeat(ms)
-    expect(detector.phi(1_530 + 10 * Math.LN10)).toBeCloseTo(1)
+    for (const ms of [0, 900, 1_800, 2_700, 3_000, 3_300, 3_600]) detector.heartbeat(ms)
+    expect(detector.phi(3_600 + 300 * Math.LN10)).toBeCloseTo(1)
   })
 
   it('phi accrual: heartbeats in one burst: no silence of a millisecond is suspicious', () => {
-    const detector = new PhiAccrual(100, 1_000)
+    const detector = new PhiAccrual(100, 1_000, 250)
     for (let i = 0; i < 50; i += 1) detector.heartbeat(5)
     expect(detector.phi(6)).toBeLessThan(1)
+    expect(detector.phi(255)).toBeLessThan(1)
     expect(detector.phi(4)).toBe(0)
   })
 

@@ -13,8 +13,11 @@ import {
   restoreState,
   writeState,
 } from '../../local-cluster/state-file'
+import { stopProcesses } from '../../local-cluster/stop-processes'
+import { untilAlive } from '../../local-cluster/until-alive'
 import { Notices } from '../../shell/notices'
 import { StopRequest } from '../../signals'
+import { type ConnectSettings, openClient } from '../connect'
 import { readWholeNumber } from '../flags'
 import { config, readSecret } from '../secret'
 import { openShell } from '../shell'
@@ -85,10 +88,31 @@ async function bringUp(
       onStarted: (processes) => writeState(flags.data, stateOf(plan, earlier, processes)),
       onProgress: (line) => say(io, line),
     })
+    await becomeAcquainted(plan, io, limits.signal)
+    if (limits.signal.aborted) {
+      const identities = launched.processes.map((each) => each.identity)
+      await stopProcesses(identities, () => say(io, 'killing nodes that do not stop'))
+      throw new CassioError('CASSIO_ABORTED', 'the start was interrupted')
+    }
     return { plan, launched }
   } catch (error) {
     restoreState(flags.data, earlier)
     throw error
+  }
+}
+
+/** How long nodes that have formed may take to reach each other before the start goes on without. */
+const ACQUAINTANCE_TIMEOUT_MS = 5_000
+
+/** Whoever is told that the cluster is ready may ask it at once. */
+async function becomeAcquainted(plan: ClusterPlan, io: Io, signal: AbortSignal): Promise<void> {
+  const addresses = plan.ports.map(addressOf)
+  const { client } = openClient(connectSettings(plan, io))
+  try {
+    if (await untilAlive(client, addresses, ACQUAINTANCE_TIMEOUT_MS, signal)) return
+    if (!signal.aborted) say(io, 'warning: not all nodes have reached each other yet')
+  } finally {
+    await client.disconnect()
   }
 }
 
@@ -161,18 +185,22 @@ async function stay(
   }
 }
 
+function connectSettings(plan: ClusterPlan, io: Io): ConnectSettings {
+  return {
+    contactPoints: plan.ports.map(addressOf),
+    secret: readSecret(plan.secretFile, io.environment),
+    consistency: undefined,
+    timeoutMs: undefined,
+  }
+}
+
 function openClusterShell(
   plan: ClusterPlan,
   io: Io,
   signal: AbortSignal,
   notices?: Notices,
 ): Promise<number> {
-  const settings = {
-    contactPoints: plan.ports.map(addressOf),
-    secret: readSecret(plan.secretFile, io.environment),
-    consistency: undefined,
-    timeoutMs: undefined,
-  }
+  const settings = connectSettings(plan, io)
   return openShell(settings, io, signal, notices)
 }
 
