@@ -110,6 +110,15 @@ describe('tidy', () => {
     }
   })
 
+  test('tidy: chance: from the Random port only', () => {
+    for (const name of Object.keys(IMPORTS).filter((each) => each !== 'env')) {
+      for (const file of sources(name)) {
+        const found = /Math\.random/.exec(withoutComments(readFileSync(file, 'utf8')))?.[0]
+        expect([relative(root, file), found]).toEqual([relative(root, file), undefined])
+      }
+    }
+  })
+
   test('tidy: modules: no mutable state outside instances', () => {
     for (const name of Object.keys(IMPORTS).filter((each) => each !== 'cli')) {
       for (const file of sources(name)) {

@@ -3,6 +3,7 @@ import {
   ConsistencyLevel,
   DiallerHandshake,
   decodeFault,
+  decodeGoodbye,
   FrameReader,
   FrameWriter,
   MessageType,
@@ -82,6 +83,7 @@ async function busyCluster(frameTimeoutMs = FRAME_TIMEOUT_MS) {
 class WireClient {
   readonly found: number[] = []
   readonly refused: string[] = []
+  farewell: string | undefined
   private readonly writer = new FrameWriter()
   private readonly reader: FrameReader
   private readonly handshake: DiallerHandshake
@@ -123,6 +125,16 @@ class WireClient {
     for (const bytes of this.writer.take()) this.connection.send(bytes)
   }
 
+  /** @throws Error with what has come instead, until so many have come. */
+  hasAnswers(count: number): true {
+    const { found, refused, farewell, reader, connection } = this
+    if (found.length + refused.length === count) return true
+    const { bytesRead, bytesWritten } = connection.socket
+    const state = { bytesRead, bytesWritten, isClosed: connection.isClosed, fault: reader.fault }
+    const answers = `${found.length} found, ${refused.length} refused of ${count}`
+    throw new Error(`${answers}, ${JSON.stringify({ farewell, ...state })}`)
+  }
+
   private onMessage(type: number, body: Buffer): void {
     if (type === MessageType.CHALLENGE) {
       this.writer.write(MessageType.PROOF, pack(this.handshake.onChallenge(unpack(body))))
@@ -134,6 +146,8 @@ class WireClient {
       this.found.push(body.length)
     } else if (type === MessageType.FAULT) {
       this.refused.push(decodeFault(body).code)
+    } else if (type === MessageType.GOODBYE) {
+      this.farewell = decodeGoodbye(body).message
     }
   }
 }
@@ -220,7 +234,7 @@ describe('processes: strangers on the port', () => {
     }
     expect(await residentGrowth()).toBeLessThan(READER_BYTES_MAX)
     late.connection.socket.resume()
-    await until('all answers', () => late.found.length + late.refused.length === count)
+    await until('all answers', () => late.hasAnswers(count))
     // What waited in the socket comes in one turn: as much as may be held is served of it.
     expect(late.found.length * VALUE_BYTES).toBeGreaterThan(OUTPUT_MAX_BYTES / 2)
     expect(new Set(late.found)).toEqual(new Set([late.found[0]]))
@@ -228,7 +242,7 @@ describe('processes: strangers on the port', () => {
     const served = late.found.length
     late.askFor('large')
     late.flush()
-    await until('one more answer', () => late.found.length + late.refused.length > count)
+    await until('one more answer', () => late.hasAnswers(count + 1))
     expect(late.found.length).toBe(served + 1)
     late.connection.socket.destroy()
     await until('it has gone', async () => (await client.status(target.address)).clients === 1)

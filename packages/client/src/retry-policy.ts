@@ -42,6 +42,8 @@ export type FaultAction =
 export function actionAfter(code: ErrorCode): FaultAction {
   switch (code) {
     case 'CASSIO_UNAVAILABLE':
+    // The clock of that one node may be the wrong one.
+    case 'CASSIO_STAMP_AHEAD':
       return 'askAnother'
     case 'CASSIO_OVERLOADED':
       return 'pauseIfBudget'

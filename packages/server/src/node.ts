@@ -18,6 +18,7 @@ import { Explainer, readKey } from './coordinator/explainer'
 import { Scanner } from './coordinator/scanner'
 import { Stamper } from './coordinator/stamper'
 import { ClientSession, type ClientSessionOwner } from './gateway/client-session'
+import { ClockWatch } from './gossip/clock-watch'
 import { GossipCore } from './gossip/gossip-core'
 import { GossipService } from './gossip/gossip-service'
 import { Counters } from './metrics'
@@ -63,6 +64,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   private readonly membership: Membership
   private readonly gossip: GossipCore
   private readonly gossipService: GossipService
+  private readonly clockWatch = new ClockWatch()
   private readonly calls: PeerCalls
   private readonly explainer: Explainer
   private readonly scanner: Scanner
@@ -99,6 +101,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     }
     const inner = { clock, timers, random, logger: ports.logger, time }
     this.coordinator = new Coordinator(store, stamper, this.counters, settings, inner)
+    stamper.clockWatch = this.clockWatch
     this.replica = new ReplicaService(store, stamper, this.counters, time)
     this.calls = new PeerCalls(timers, time)
     this.membership = new Membership(settings, identity, this, ports.disk, transport)
@@ -112,6 +115,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     const { gossipIntervalMs } = settings
     this.gossipService = new GossipService(
       this.gossip,
+      this.clockWatch,
       this.membership,
       load,
       gossipIntervalMs,
@@ -270,6 +274,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
 
   onPeerLost(peer: PeerLink): void {
     this.calls.onPeerLost(peer)
+    this.clockWatch.forget(peer.name)
     if (peer.member >= 0) this.coordinator.onPeerLost(peer.member)
   }
 

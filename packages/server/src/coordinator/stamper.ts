@@ -1,7 +1,8 @@
 import type { Clock, Disk, Logger, Timer, Timers } from '@cassiopeia/env'
-import { type CassioError, STAMP_MS_MAX } from '@cassiopeia/protocol'
+import { CassioError, STAMP_MS_MAX } from '@cassiopeia/protocol'
 import { readRecord, writeRecord } from '@cassiopeia/storage'
 import { asDiskFailure } from '../disk-failure'
+import type { ClockWatch } from '../gossip/clock-watch'
 import { HybridClock } from './hybrid-clock'
 
 export interface StamperPorts {
@@ -16,6 +17,8 @@ export interface StamperPorts {
  * the reservation to be written (after the wall clock has jumped) waits some milliseconds, in order.
  */
 export class Stamper {
+  /** What the peers' clocks say of this node's, once there are peers. */
+  clockWatch: ClockWatch | undefined
   private writing: Promise<void> | undefined
   private closed = false
   private timer: Timer | undefined
@@ -25,6 +28,7 @@ export class Stamper {
     readonly clock: HybridClock,
     private readonly path: string,
     private readonly aheadMs: number,
+    private readonly maxClockAheadMs: number,
     private readonly ports: StamperPorts,
     private readonly onFatal: (error: CassioError) => void,
   ) {}
@@ -38,13 +42,25 @@ export class Stamper {
   ): Promise<Stamper> {
     const record = await readRecord(ports.disk, path)
     const reservedMs = record === undefined ? 0 : record.readUIntBE(0, 6)
-    const clock = new HybridClock(options.tag, reservedMs, options.maxClockAheadMs)
-    const stamper = new Stamper(clock, path, options.reserveAheadMs, ports, onFatal)
-    await stamper.catchUp(options.maxClockAheadMs)
-    const firstMs = clock.reservationDue(ports.clock.wallMs(), options.reserveAheadMs)
+    const { tag, reserveAheadMs, maxClockAheadMs } = options
+    const clock = new HybridClock(tag, reservedMs, maxClockAheadMs)
+    const stamper = new Stamper(clock, path, reserveAheadMs, maxClockAheadMs, ports, onFatal)
+    await stamper.catchUp(maxClockAheadMs)
+    const firstMs = clock.reservationDue(ports.clock.wallMs(), reserveAheadMs)
     if (firstMs !== undefined) await stamper.grant(firstMs)
     stamper.watch()
     return stamper
+  }
+
+  /**
+   * Why this node must not give stamps now: its clock is ahead of most others by more than half of
+   * what they tolerate. They would refuse what it stamps, while its own store would keep it.
+   */
+  refusal(): CassioError | undefined {
+    const aheadMs = this.clockWatch?.aheadMs ?? 0
+    if (aheadMs * 2 <= this.maxClockAheadMs) return undefined
+    const message = `this node's clock is ${aheadMs} ms ahead of most other nodes'`
+    return new CassioError('CASSIO_STAMP_AHEAD', message)
   }
 
   /** Writes a stamp to `target[at]`. @returns false when it must wait: see `whenReady`. */

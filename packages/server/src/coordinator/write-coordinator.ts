@@ -44,6 +44,11 @@ export class WriteCoordinator implements WriteSink {
     const { shared } = this
     const bytes = cellSize(cell, at)
     if (!shared.admits(requester, token, bytes)) return
+    const adrift = keepsStamp(cell, at) ? undefined : shared.stamper.refusal()
+    if (adrift !== undefined) {
+      requester.onFailed(token, adrift)
+      return
+    }
     const view = shared.view!
     const write = shared.operations.takeWrite()
     write.requester = requester
@@ -58,14 +63,14 @@ export class WriteCoordinator implements WriteSink {
     shared.placeReplicas(write, view)
     shared.begin(write, bytes)
     // Before the stamp is there, which may take a while: nobody has been asked yet.
-    write.core.begin(write.members.length, write.required, keepsStamp(write))
+    write.core.begin(write.members.length, write.required, keepsStamp(write.cell, write.cellAt))
     if (shared.liveReplicas(write) < write.required) {
       shared.fail(write, shared.unavailable(write))
       return
     }
     shared.counters.writes += 1
     shared.watch(write, deadlineMs)
-    if (keepsStamp(write)) this.send(write)
+    if (keepsStamp(write.cell, write.cellAt)) this.send(write)
     else this.stampAndSend(write)
   }
 
@@ -165,7 +170,7 @@ export class WriteCoordinator implements WriteSink {
     stamper.observe(write.core.newest, 0)
     // Answers to the earlier round must not count for this one.
     write.sequence = operations.nextSequence()
-    write.core.begin(write.members.length, write.required, keepsStamp(write))
+    write.core.begin(write.members.length, write.required, keepsStamp(write.cell, write.cellAt))
     this.stampAndSend(write)
   }
 
@@ -200,8 +205,8 @@ export class WriteCoordinator implements WriteSink {
   }
 }
 
-function keepsStamp(write: WriteOperation): boolean {
-  return (cellFlags(write.cell, write.cellAt) & CellFlag.clientStamp) !== 0
+function keepsStamp(cell: Buffer, at: number): boolean {
+  return (cellFlags(cell, at) & CellFlag.clientStamp) !== 0
 }
 
 /** When nothing was applied and all replicas refused for one reason, that is the reason to give. */

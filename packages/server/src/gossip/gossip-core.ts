@@ -17,7 +17,7 @@ import { PhiAccrual } from './phi-accrual'
  * LADIS 2008 (the digest exchange, as in Cassandra's gossip).
  */
 export type GossipMessage =
-  | { readonly type: 'syn'; readonly digests: readonly Digest[] }
+  | { readonly type: 'syn'; readonly digests: readonly Digest[]; readonly wallMs?: number }
   | {
       readonly type: 'ack'
       readonly states: readonly EndpointState[]

@@ -1,14 +1,16 @@
-import type { Random, Timer, Timers } from '@cassiopeia/env'
+import type { Clock, Random, Timer, Timers } from '@cassiopeia/env'
 import { MessageType, type NodeLoad, unpack } from '@cassiopeia/protocol'
 import type { Membership } from '../topology/membership'
 import type { LoopTime } from '../transport/loop-time'
 import type { PeerLink } from '../transport/peer-link'
+import type { ClockWatch } from './clock-watch'
 import type { GossipCore, GossipMessage } from './gossip-core'
 
 /** Peers that each heartbeat is told to. */
 const FANOUT = 3
 
 export interface GossipServicePorts {
+  readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
   readonly time: LoopTime
@@ -20,6 +22,7 @@ export class GossipService {
 
   constructor(
     private readonly core: GossipCore,
+    private readonly clockWatch: ClockWatch,
     private readonly membership: Membership,
     private readonly load: () => NodeLoad,
     private readonly intervalMs: number,
@@ -40,13 +43,18 @@ export class GossipService {
 
   /** GOSSIP from the node at `address`; the answer goes out on this node's own link to it. */
   onMessage(address: string, body: Buffer): void {
-    const answer = this.core.onMessage(unpack(body), this.ports.time.nowMs)
+    const message = unpack(body)
+    const peerWallMs = (message as { wallMs?: unknown } | null)?.wallMs
+    if (typeof peerWallMs === 'number' && Number.isFinite(peerWallMs)) {
+      this.clockWatch.observe(address, peerWallMs, this.ports.clock.wallMs())
+    }
+    const answer = this.core.onMessage(message, this.ports.time.nowMs)
     const peer = this.membership.peerAt(address)
     if (answer !== undefined && peer?.open === true) send(peer, answer)
   }
 
   private beat(): void {
-    const message = this.core.beat(this.load())
+    const message = { ...this.core.beat(this.load()), wallMs: this.ports.clock.wallMs() }
     for (const peer of this.choosePeers()) send(peer, message)
     this.membership.remind()
     this.updateVerdicts()

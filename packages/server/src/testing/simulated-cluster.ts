@@ -117,7 +117,7 @@ export class SimulatedCluster {
     this.machine(index).resume()
   }
 
-  /** Sets how far a node's wall clock is ahead of the world's; negative: behind. */
+  /** A node's wall clock jumps by `ms`, ahead or back, and stays there across restarts. */
   skewClock(index: number, ms: number): void {
     this.machine(index).skewClock(ms)
   }
