@@ -67,6 +67,7 @@ describe('routing policy', () => {
 describe('retry policy', () => {
   it.each<[ErrorCode, string]>([
     ['CASSIO_UNAVAILABLE', 'askAnother'],
+    ['CASSIO_STAMP_AHEAD', 'askAnother'],
     ['CASSIO_OVERLOADED', 'pauseIfBudget'],
     ['CASSIO_CLOSED', 'pause'],
     ['CASSIO_TIMEOUT', 'repeat'],
@@ -77,7 +78,7 @@ describe('retry policy', () => {
 
   it('retry policy: every other code: fails at once', () => {
     const codes = Object.keys(ERROR_CODES) as ErrorCode[]
-    expect(codes.filter((code) => actionAfter(code) === 'fail')).toHaveLength(codes.length - 5)
+    expect(codes.filter((code) => actionAfter(code) === 'fail')).toHaveLength(codes.length - 6)
   })
 
   it.each([

@@ -1,4 +1,7 @@
-import { addExtension, Packr } from 'msgpackr'
+/// <reference path="./msgpackr-in-script.d.ts" />
+
+// This build loads no native addon, evaluates no code, and shares its extensions with nobody else.
+import { addExtension, Packr } from 'msgpackr/index-no-eval'
 
 /** Elements (values, keys and entries together) allowed in one message. */
 export const ELEMENTS_MAX = 1_000_000
