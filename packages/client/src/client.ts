@@ -45,7 +45,7 @@ import { mapEach, readKey, readScanEntry, type ScanEntry, scanCells } from './sc
 import { tombstoneCell, valueCell } from './values'
 
 /** Calls of one `getMany`, `setMany` or `delMany` that are under way at once, at most. */
-const BATCH_WINDOW = 1_024
+const BATCH_WINDOW = 128
 const PAGE_SIZE_DEFAULT = 1_000
 const NO_OPTIONS = Object.freeze({})
 

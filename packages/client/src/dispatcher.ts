@@ -1,5 +1,6 @@
 import type { Ports } from '@cassiopeia/env'
 import { CassioError, MessageType, type Welcome } from '@cassiopeia/protocol'
+import { AbortWatch } from './abort-watch'
 import { Alarm } from './alarm'
 import { type AnswerShape, readAnswer, readFault } from './answers'
 import type { ClusterView } from './cluster-view'
@@ -57,6 +58,9 @@ export class Dispatcher implements PoolOwner {
   private readonly alarm: Alarm<Operation>
   private readonly flusher: TurnFlusher
   private readonly budget = new RetryBudget()
+  private readonly aborts = new AbortWatch<Operation>((operation) => {
+    this.fail(operation, abortedError(operation.outcome, operation.signal!))
+  })
   /** Without a request out, until a connection or the map comes. */
   private readonly waiting = new Set<Operation>()
   private turn = 0
@@ -105,11 +109,11 @@ export class Dispatcher implements PoolOwner {
     const nowMs = this.flusher.nowMs()
     const promise = new Promise<unknown>(this.capture)
     const { resolve, reject } = this
-    const promised = { resolve, reject, signal, listener: this }
+    const promised = { resolve, reject, signal }
     const operation = new Operation(body, hash, level, shape, nowMs, timeoutMs, target, promised)
     this.inFlight += 1
     this.budget.earn()
-    signal?.addEventListener('abort', operation)
+    if (signal !== undefined) this.aborts.add(signal, operation)
     this.dispatch(operation, nowMs)
     return promise as Promise<T>
   }
@@ -135,10 +139,6 @@ export class Dispatcher implements PoolOwner {
   close(): Promise<void> {
     this.alarm.close()
     return this.pool.close()
-  }
-
-  onAbort(operation: Operation): void {
-    this.fail(operation, abortedError(operation.outcome, operation.signal!))
   }
 
   onClusterGone(): void {
@@ -382,7 +382,8 @@ export class Dispatcher implements PoolOwner {
 
   private finish(operation: Operation): void {
     operation.isDone = true
-    operation.signal?.removeEventListener('abort', operation)
+    const { signal } = operation
+    if (signal !== undefined) this.aborts.remove(signal, operation)
     this.alarm.cancel(operation)
     this.stopWaiting(operation)
     for (let each = operation.newest; each !== undefined; each = each.older) {

@@ -45,17 +45,11 @@ export type Body =
       readonly params: unknown
     }
 
-/** Who hears of an operation's abort. */
-export interface AbortListener {
-  onAbort(operation: Operation): void
-}
-
 /** Where the promise of a call and its signal lead. */
 export interface Caller {
   readonly resolve: (answer: unknown) => void
   readonly reject: (error: unknown) => void
   readonly signal: AbortSignal | undefined
-  readonly listener: AbortListener
 }
 
 /** What an operation without a request under way is waiting for. */
@@ -149,11 +143,6 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
     let count = 0
     for (let each = this.newest; each !== undefined; each = each.older) count += 1
     return count
-  }
-
-  /** Called by the AbortSignal; the operation is its own listener, so a call needs no closure. */
-  handleEvent(): void {
-    this.caller.listener.onAbort(this)
   }
 
   begin(attempt: Attempt): void {

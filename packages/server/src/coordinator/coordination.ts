@@ -200,3 +200,18 @@ export function shortfall(
   const message = `${received} of ${required} required replicas ${what}`
   return new CassioError(code, message, { received, required, ...details })
 }
+
+/**
+ * The code of a write that came to nothing, or to too little. When its replicas refused for one
+ * reason and nothing was applied, that is the reason to give. When they all found it late, its time
+ * was too short, whatever else is known of it.
+ */
+export function failureCode(
+  otherwise: ErrorCode,
+  causes: readonly NodeCause[],
+  isUnknown: boolean,
+): ErrorCode {
+  const common = causes[0]?.code
+  const isCommon = common !== undefined && causes.every((cause) => cause.code === common)
+  return isCommon && (!isUnknown || common === 'CASSIO_TIMEOUT') ? common : otherwise
+}

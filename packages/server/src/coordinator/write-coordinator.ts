@@ -5,7 +5,6 @@ import {
   type ConsistencyCode,
   cellFlags,
   cellSize,
-  type ErrorCode,
   type ErrorDetails,
   formatStamp,
   type NodeCause,
@@ -14,7 +13,7 @@ import {
   requiredReplicas,
 } from '@cassiopeia/protocol'
 import type { WriteSink } from '@cassiopeia/storage'
-import { type Coordination, replicaCause, shortfall } from './coordination'
+import { type Coordination, failureCode, replicaCause, shortfall } from './coordination'
 import { type Requester, serialOf, slotOf, ticketOf, WriteOperation } from './operation'
 import { sendWriteOperation } from './replica-channel'
 import { WriteStep } from './write-core'
@@ -195,7 +194,7 @@ export class WriteCoordinator implements WriteSink {
     const details: ErrorDetails = isUnknown
       ? { applied: 'unknown', causes, stamp: formatStamp(cell, stampAt) }
       : { applied: 'none', causes }
-    const code = isUnknown ? reason : commonCode(causes, reason)
+    const code = failureCode(reason, causes, isUnknown)
     this.shared.fail(write, shortfall(code, what, core.received, required, details))
   }
 
@@ -207,12 +206,4 @@ export class WriteCoordinator implements WriteSink {
 
 function keepsStamp(cell: Buffer, at: number): boolean {
   return (cellFlags(cell, at) & CellFlag.clientStamp) !== 0
-}
-
-/** When nothing was applied and all replicas refused for one reason, that is the reason to give. */
-function commonCode(causes: readonly NodeCause[], otherwise: ErrorCode): ErrorCode {
-  const [first] = causes
-  return first !== undefined && causes.every((cause) => cause.code === first.code)
-    ? first.code
-    : otherwise
 }
