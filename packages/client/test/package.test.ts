@@ -1,5 +1,4 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as source from '../src'
 
@@ -12,10 +11,9 @@ function load(type: 'commonjs' | 'module', code: string): string[] {
 }
 
 const names = Object.keys(source).sort()
-const isBuilt = existsSync(join(PACKAGE, 'dist/index.js'))
 
-// Without `npm run build` there is no package to load.
-;(isBuilt ? describe : describe.skip)('client: the package', () => {
+/** As programs load it: needs a build. */
+describe('client: the package', () => {
   it('client: require: every export', () => {
     const code = `console.log(JSON.stringify(Object.keys(require('@cassiopeia/client')).sort()))`
     expect(load('commonjs', code)).toEqual(names)
