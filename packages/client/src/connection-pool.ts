@@ -12,6 +12,9 @@ import { PoolNode } from './pool-node'
 import { backoffLength } from './retry-policy'
 
 const PING_EVERY_MS = 1_000
+
+import { stampFloor } from './stamp-floor'
+
 /** Said during a handshake, these will be said again. */
 const INCURABLE: ReadonlySet<string> = new Set(['CASSIO_UNAUTHORIZED', 'CASSIO_PROTOCOL'])
 
@@ -170,13 +173,25 @@ export class ConnectionPool implements ConnectionOwner {
     }
     node.lastError = undefined
     node.isRefusing = false
+    node.hybrid = connection.hybrid
     this.ready = [...this.ready, node]
     this.owner.onNodeReady(welcome)
   }
 
+  /** No stamp that a node has given so far is above this, as far as is known. */
+  stampFloor(nowMs: number): number {
+    const readings = [...this.nodes.values()].map(({ hybrid }) => hybrid)
+    return stampFloor(
+      readings.filter((reading) => reading !== undefined),
+      nowMs,
+    )
+  }
+
   onAlive(connection: NodeConnection): void {
     const node = this.nodeOf.get(connection)
-    if (node !== undefined) node.failures = 0
+    if (node === undefined) return
+    node.failures = 0
+    node.hybrid = connection.hybrid
   }
 
   onOutput(connection: NodeConnection): void {

@@ -20,6 +20,7 @@ import {
 } from './retry-policy'
 import { RouteTable } from './route-table'
 import { chooseNode } from './routing-policy'
+import { raiseStamp } from './stamp-floor'
 import { TurnFlusher } from './turn-flusher'
 import { cellValueBytes } from './values'
 import { nextWakeMs, patienceOf } from './wake-policy'
@@ -171,6 +172,9 @@ export class Dispatcher implements PoolOwner {
       ? nowMs +
         attemptLife(deadlineMs - nowMs, attemptTimeoutMs, connection.writeLatencyMs, sentCount)
       : deadlineMs
+    if (operation.isWrite && operation.sentCount > 0) {
+      raiseStamp((operation.body as { bytes: Buffer }).bytes, this.pool.stampFloor(nowMs))
+    }
     operation.sentCount += 1
     this.setAlarm(operation, nowMs)
   }

@@ -9,6 +9,7 @@ import {
   HANDSHAKE_FRAME_BYTES,
   MessageType,
   NONCE_BYTES,
+  Pong,
   PREAMBLE,
   PROTOCOL_VERSION,
   pack,
@@ -32,7 +33,15 @@ const FRAME_ASSEMBLY_MAX_MS = 10_000
 /** A PONG that took longer may have lain in our own socket while this process was busy. */
 const PONG_DOUBT_MS = 100
 const ANSWER_ID_BYTES = 4
-const PONG_BYTES = 16
+
+/** A node's hybrid time, from above: what it said, and the time that the saying took. */
+export interface HybridReading {
+  readonly ceilingMs: number
+  /** By this process's monotonic clock. */
+  readonly atMs: number
+}
+
+const NOTHING_HEARD: HybridReading = Object.freeze({ ceilingMs: 0, atMs: 0 })
 
 /** Who is told what happens on a connection. */
 export interface ConnectionOwner {
@@ -70,6 +79,8 @@ export class NodeConnection {
   inFlight = 0
   /** When the last bytes arrived; the clock that answers are timed by. */
   receivedMs = 0
+  /** What the node's hybrid time was at most, when we heard of it last. */
+  hybrid: HybridReading = NOTHING_HEARD
   readLatencyMs = 0
   writeLatencyMs = 0
 
@@ -82,6 +93,7 @@ export class NodeConnection {
   private readonly remoteClock = new RemoteClock()
   private queue: Attempt[] = []
   private queuedBytes = 0
+  private openedMs = 0
   private outputAnnounced = false
   /** Since when the node owes us bytes: the later of the last ones and the first thing sent since. */
   private owedSinceMs = Number.POSITIVE_INFINITY
@@ -221,6 +233,7 @@ export class NodeConnection {
 
   private onOpen(): void {
     if (this.state !== 'opening') return
+    this.openedMs = this.ports.clock.monotonicMs()
     this.writer.write(MessageType.HELLO, pack(this.handshake.hello))
     this.connection.write(Buffer.concat([PREAMBLE, ...this.writer.take()]))
   }
@@ -263,13 +276,13 @@ export class NodeConnection {
   }
 
   private onWelcome(welcome: Welcome): void {
-    const { maxValueBytes, epoch, monotonicMs } = welcome
+    const { maxValueBytes, epoch, monotonicMs, hybridMs } = welcome
     const isSound =
       Number.isInteger(maxValueBytes) &&
       maxValueBytes > 0 &&
       maxValueBytes <= VALUE_BYTES_MAX &&
       Number.isInteger(epoch) &&
-      Number.isFinite(monotonicMs)
+      Number.isFinite(monotonicMs + hybridMs)
     if (!isSound) throw protocolError('the WELCOME is malformed')
     this.handshakeTimer.cancel()
     this.state = 'ready'
@@ -279,6 +292,8 @@ export class NodeConnection {
     // Maps and pages may be larger than the node's largest value, so this is the format's limit.
     this.reader.maxPayloadBytes = VALUE_BYTES_MAX + FRAME_OVERHEAD_BYTES
     this.remoteClock.observe(monotonicMs, this.receivedMs)
+    const tookMs = this.receivedMs - this.openedMs
+    this.hybrid = { ceilingMs: hybridMs + tookMs, atMs: this.receivedMs }
     this.owner.onReady(this, welcome)
     this.ping()
   }
@@ -311,10 +326,13 @@ export class NodeConnection {
   }
 
   private onPong(buffer: Buffer, from: number, to: number): void {
-    const remoteMs = to - from === PONG_BYTES ? buffer.readDoubleBE(from + 8) : Number.NaN
-    if (!Number.isFinite(remoteMs)) throw protocolError('the PONG is malformed')
+    const isWhole = to - from === Pong.bytes
+    const remoteMs = isWhole ? buffer.readDoubleBE(from + Pong.monotonicMs) : Number.NaN
+    const hybridMs = isWhole ? buffer.readDoubleBE(from + Pong.hybridMs) : Number.NaN
+    if (!Number.isFinite(remoteMs + hybridMs)) throw protocolError('the PONG is malformed')
     if (!this.pingPending || buffer.readDoubleBE(from) !== this.pingToken) return
     this.pingPending = false
+    this.hybrid = { ceilingMs: hybridMs + this.receivedMs - this.pingSentMs, atMs: this.receivedMs }
     this.owner.onAlive(this)
     this.observeRemote(remoteMs)
   }
@@ -331,9 +349,11 @@ export class NodeConnection {
   }
 
   private answerPing(buffer: Buffer, from: number, to: number): void {
-    const at = this.writer.begin(MessageType.PONG, PONG_BYTES)
-    buffer.copy(this.writer.buffer, at, from, to)
-    this.writer.buffer.writeDoubleBE(this.receivedMs, at + 8)
+    const at = this.writer.begin(MessageType.PONG, Pong.bytes)
+    const pong = this.writer.buffer
+    buffer.copy(pong, at + Pong.token, from, to)
+    pong.writeDoubleBE(this.receivedMs, at + Pong.monotonicMs)
+    pong.writeDoubleBE(0, at + Pong.hybridMs)
     this.announceOutput()
   }
 

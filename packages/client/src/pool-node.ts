@@ -1,6 +1,6 @@
 import type { Timer } from '@cassiopeia/env'
 import { type CassioError, type HostPort, parseAddress } from '@cassiopeia/protocol'
-import type { NodeConnection } from './node-connection'
+import type { HybridReading, NodeConnection } from './node-connection'
 import type { Routable } from './routing-policy'
 
 /** One address that we know, whatever connection leads there now. */
@@ -12,6 +12,8 @@ export class PoolNode implements Routable {
   /** In a row, since the node last answered a ping. */
   failures = 0
   lastError: CassioError | undefined
+  /** Kept when the connection is lost: the node's clock goes on. */
+  hybrid: HybridReading | undefined
   /** The last handshake failed in a way that repeating it will not cure. */
   isRefusing = false
   redial: Timer | undefined

@@ -164,15 +164,17 @@ export class FakeSession {
       clusterId: cluster.map?.clusterId ?? '',
       epoch: cluster.map?.epoch ?? 0,
       monotonicMs: this.node.ports.clock.monotonicMs(),
+      hybridMs: this.node.ports.clock.wallMs(),
       maxValueBytes,
       version: '0.1.0',
     }
   }
 
   private pong(token: Buffer): void {
-    const body = Buffer.alloc(16)
+    const body = Buffer.alloc(24)
     token.copy(body)
     body.writeDoubleBE(this.node.ports.clock.monotonicMs(), 8)
+    body.writeDoubleBE(this.node.ports.clock.wallMs(), 16)
     this.send(MessageType.PONG, body)
   }
 }

@@ -29,7 +29,7 @@ function frame(type: number, body: Buffer): Buffer {
 
 /** Damages a sound frame. */
 function damaged(change: (bytes: Buffer) => void): Buffer {
-  const bytes = frame(PONG, Buffer.alloc(16))
+  const bytes = frame(PONG, Buffer.alloc(24))
   change(bytes)
   return bytes
 }
@@ -89,7 +89,7 @@ const LIES: readonly [string, (request: FakeRequest) => void][] = [
   ['a message of a type of peers', (r) => r.session.send(MessageType.GOSSIP, pack({}))],
   ['a message of no type', (r) => r.session.send(255, Buffer.alloc(4))],
   ['a PONG that is too short', (r) => r.session.send(PONG, Buffer.alloc(8))],
-  ['a PONG with a clock that is no number', (r) => r.session.send(PONG, Buffer.alloc(16, 0xff))],
+  ['a PONG with a clock that is no number', (r) => r.session.send(PONG, Buffer.alloc(24, 0xff))],
   ['a second WELCOME', (r) => r.session.send(MessageType.WELCOME, pack({}))],
   [
     'a GOODBYE that cannot be read',

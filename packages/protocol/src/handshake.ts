@@ -47,6 +47,7 @@ export class DiallerHandshake {
       typeof welcome.address !== 'string' ||
       typeof welcome.clusterId !== 'string' ||
       typeof welcome.monotonicMs !== 'number' ||
+      typeof welcome.hybridMs !== 'number' ||
       welcome.nodeId !== this.challenge?.nodeId
     ) {
       throw new CassioError('CASSIO_PROTOCOL', 'the node answered the handshake wrongly')

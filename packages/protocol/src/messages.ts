@@ -16,7 +16,7 @@ export const MessageType = Object.freeze({
   GOODBYE: 5,
   /** f64 token. */
   PING: 6,
-  /** f64 the token again, f64 the sender's monotonic milliseconds. */
+  /** `Pong`: f64 the token again, f64 the sender's monotonic milliseconds, f64 its hybrid ones. */
   PONG: 7,
   /** u32 id, f64 deadline, then MessagePack { method, params }; see `control.ts`. */
   CALL: 8,
@@ -45,10 +45,15 @@ export const MessageType = Object.freeze({
 /**
  * GET: u32 id, u8 level, u32 epoch (0: unknown), f64 deadline, key to the end.
  * PUT: u32 id, u8 level, u32 epoch, f64 deadline, cell to the end. A delete is a PUT of a tombstone. The
- * cell's stamp is blank unless its clientStamp flag is set; its expiry is a time to live in
+ * cell's stamp is the client's own when its clientStamp flag is set. Else its milliseconds say what the
+ * coordinator's stamp must be above, 0 for nothing: an earlier attempt may have a stamp up to that. The
+ * expiry is a time to live in
  * milliseconds, which the coordinator makes absolute.
  */
 export const Request = Object.freeze({ id: 0, level: 4, epoch: 5, deadline: 9, rest: 17 })
+
+/** PONG. The hybrid time is that of the latest stamp issued or met, or the wall clock's; 0 from clients. */
+export const Pong = Object.freeze({ token: 0, monotonicMs: 8, hybridMs: 16, bytes: 24 })
 
 /** FOUND: u32 id, cell. */
 export const Found = Object.freeze({ id: 0, cell: 4 })
@@ -148,6 +153,8 @@ export interface Welcome {
   readonly clusterId: string
   readonly epoch: number
   readonly monotonicMs: number
+  /** As in PONG. */
+  readonly hybridMs: number
   readonly maxValueBytes: number
   readonly version: string
 }

@@ -36,6 +36,7 @@ const WELCOME: Welcome = {
   clusterId: '',
   epoch: 0,
   monotonicMs: 5,
+  hybridMs: 7,
   maxValueBytes: 1,
   version: '1',
 }

@@ -102,6 +102,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     const inner = { clock, timers, random, logger: ports.logger, time }
     this.coordinator = new Coordinator(store, stamper, this.counters, settings, inner)
     stamper.clockWatch = this.clockWatch
+    time.hybridMs = () => stamper.hybridMs
     this.replica = new ReplicaService(store, stamper, this.counters, time)
     this.calls = new PeerCalls(timers, time)
     this.membership = new Membership(settings, identity, this, ports.disk, transport)
@@ -241,6 +242,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       clusterId: this.membership.view?.map.clusterId ?? '',
       epoch: this.epoch,
       monotonicMs: this.time.nowMs,
+      hybridMs: this.stamper.hybridMs,
       maxValueBytes: this.maxValueBytes,
       version: VERSION,
     }

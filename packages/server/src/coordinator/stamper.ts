@@ -76,6 +76,11 @@ export class Stamper {
     void this.reserve()
   }
 
+  /** The time of the latest stamp issued or met, or the wall clock's when that is later. */
+  get hybridMs(): number {
+    return Math.max(this.clock.frontMs, this.ports.clock.wallMs())
+  }
+
   /** A stamp was met: later ones of this node are above it. The caller has judged it. */
   observe(stamps: Buffer, at: number): void {
     this.clock.observe(stamps, at)

@@ -162,18 +162,24 @@ export class ClientSession implements LinkOwner, Requester {
     writes.put(this, id, level, deadlineMs, buffer, cellAt, partition, hash)
   }
 
-  /** Makes a time to live absolute, and judges a stamp that the client gave. */
+  /**
+   * Makes a time to live absolute, and judges the stamp that the client gave, or the time that it wants
+   * the stamp to be above.
+   */
   private settleTimes(id: number, buffer: Buffer, cellAt: number): boolean {
     const flags = cellFlags(buffer, cellAt)
     if ((flags & CellFlag.expires) !== 0) {
       const expiryMs = this.owner.wallMs() + cellExpiryMs(buffer, cellAt)
       setCellExpiryMs(buffer, cellAt, Math.min(expiryMs, EXPIRY_MS_MAX))
     }
-    if ((flags & CellFlag.clientStamp) === 0) return true
+    const stampAt = cellAt + CELL_STAMP_AT
     const { stamper } = this.owner.coordinator.shared
-    if (!stamper.isTooFarAhead(buffer, cellAt + CELL_STAMP_AT)) return true
-    this.refuse(id, 'CASSIO_STAMP_AHEAD', "the stamp is too far ahead of this node's clock")
-    return false
+    if (stamper.isTooFarAhead(buffer, stampAt)) {
+      this.refuse(id, 'CASSIO_STAMP_AHEAD', "the stamp is too far ahead of this node's clock")
+      return false
+    }
+    if ((flags & CellFlag.clientStamp) === 0) stamper.observe(buffer, stampAt)
+    return true
   }
 
   /** @returns the consistency level, when the request may go on; else it has been answered. */

@@ -6,6 +6,7 @@ import {
   FrameWriter,
   HANDSHAKE_FRAME_BYTES,
   MessageType,
+  Pong,
   pack,
 } from '@cassiopeia/protocol'
 import type { Flusher } from './flusher'
@@ -187,9 +188,11 @@ export class Link {
     if (type !== MessageType.PING) {
       this.owner.onMessage(type, buffer, from, to)
     } else if (to - from === 8) {
-      const at = this.begin(MessageType.PONG, 16)
-      buffer.copy(this.writer.buffer, at, from, to)
-      this.writer.buffer.writeDoubleBE(this.time.nowMs, at + 8)
+      const at = this.begin(MessageType.PONG, Pong.bytes)
+      const pong = this.writer.buffer
+      buffer.copy(pong, at + Pong.token, from, to)
+      pong.writeDoubleBE(this.time.nowMs, at + Pong.monotonicMs)
+      pong.writeDoubleBE(this.time.hybridMs(), at + Pong.hybridMs)
     }
   }
 }

@@ -6,6 +6,8 @@ import type { Clock } from '@cassiopeia/env'
  */
 export class LoopTime {
   nowMs: number
+  /** The node's hybrid time, which peers and clients are told. */
+  hybridMs: () => number = () => 0
 
   constructor(private readonly clock: Clock) {
     this.nowMs = clock.monotonicMs()

@@ -8,6 +8,7 @@ import {
   type Hello,
   MessageType,
   NONCE_BYTES,
+  Pong,
   PREAMBLE,
   RemoteClock,
   unpack,
@@ -214,9 +215,9 @@ export class PeerLink implements LinkOwner {
   }
 
   private onPong(buffer: Buffer, from: number, to: number): void {
-    if (!this.open || to - from !== 16) return
+    if (!this.open || to - from !== Pong.bytes) return
     const now = this.ports.time.nowMs
-    this.clock.observe(buffer.readDoubleBE(from + 8), now)
+    this.clock.observe(buffer.readDoubleBE(from + Pong.monotonicMs), now)
   }
 
   private down(): void {

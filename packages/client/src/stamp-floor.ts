@@ -1,0 +1,38 @@
+import {
+  CELL_STAMP_AT,
+  CellFlag,
+  cellFlags,
+  STAMP_COUNTER_MAX,
+  STAMP_MS_MAX,
+} from '@cassiopeia/protocol'
+import type { HybridReading } from './node-connection'
+
+/** Readings this much above the lowest are of nodes whose clock is so wrong that they do not stamp. */
+const SPREAD_MAX_MS = 5_000
+/** Clocks may run a little faster than ours. */
+const CLOCK_RATE_MAX = 1.01
+
+/**
+ * A time that no stamp given so far is above, by what the nodes have said of their hybrid clocks. Pure.
+ *
+ * An attempt of a write whose outcome is not known may live on, on a few replicas, under a stamp that we
+ * were not told. The next attempt must get a higher one: else the first would come back and beat what
+ * is written after the call has been acknowledged.
+ *
+ * @returns 0 when nothing has been heard.
+ */
+export function stampFloor(readings: readonly HybridReading[], nowMs: number): number {
+  const ceilings = readings
+    .filter(({ ceilingMs }) => ceilingMs > 0)
+    .map(({ ceilingMs, atMs }) => ceilingMs + (nowMs - atMs) * CLOCK_RATE_MAX)
+  const lowest = Math.min(...ceilings)
+  const sane = ceilings.filter((ceiling) => ceiling - lowest <= SPREAD_MAX_MS)
+  return sane.length === 0 ? 0 : Math.min(Math.ceil(Math.max(...sane)), STAMP_MS_MAX - 1)
+}
+
+/** Asks the coordinator for a stamp above `floorMs`, unless the caller has given a stamp. */
+export function raiseStamp(cell: Buffer, floorMs: number): void {
+  if ((cellFlags(cell, 0) & CellFlag.clientStamp) !== 0) return
+  cell.writeUIntBE(floorMs, CELL_STAMP_AT, 6)
+  cell.writeUInt16BE(STAMP_COUNTER_MAX, CELL_STAMP_AT + 6)
+}
