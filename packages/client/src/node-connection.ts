@@ -23,6 +23,7 @@ import type { Attempt } from './operation'
 import { encodeRequest } from './request-encoder'
 import { RequestTable } from './request-table'
 import { hedgeDelay, usualLatency } from './retry-policy'
+import { type HybridReading, NOTHING_HEARD, nextReading } from './stamp-floor'
 
 /** From dialling to WELCOME. */
 const HANDSHAKE_TIMEOUT_MS = 5_000
@@ -33,15 +34,6 @@ const FRAME_ASSEMBLY_MAX_MS = 10_000
 /** A PONG that took longer may have lain in our own socket while this process was busy. */
 const PONG_DOUBT_MS = 100
 const ANSWER_ID_BYTES = 4
-
-/** A node's hybrid time, from above: what it said, and the time that the saying took. */
-export interface HybridReading {
-  readonly ceilingMs: number
-  /** By this process's monotonic clock. */
-  readonly atMs: number
-}
-
-const NOTHING_HEARD: HybridReading = Object.freeze({ ceilingMs: 0, atMs: 0 })
 
 /** Who is told what happens on a connection. */
 export interface ConnectionOwner {
@@ -292,8 +284,7 @@ export class NodeConnection {
     // Maps and pages may be larger than the node's largest value, so this is the format's limit.
     this.reader.maxPayloadBytes = VALUE_BYTES_MAX + FRAME_OVERHEAD_BYTES
     this.remoteClock.observe(monotonicMs, this.receivedMs)
-    const tookMs = this.receivedMs - this.openedMs
-    this.hybrid = { ceilingMs: hybridMs + tookMs, atMs: this.receivedMs }
+    this.hear(hybridMs, this.openedMs)
     this.owner.onReady(this, welcome)
     this.ping()
   }
@@ -332,7 +323,7 @@ export class NodeConnection {
     if (!Number.isFinite(remoteMs + hybridMs)) throw protocolError('the PONG is malformed')
     if (!this.pingPending || buffer.readDoubleBE(from) !== this.pingToken) return
     this.pingPending = false
-    this.hybrid = { ceilingMs: hybridMs + this.receivedMs - this.pingSentMs, atMs: this.receivedMs }
+    this.hear(hybridMs, this.pingSentMs)
     this.owner.onAlive(this)
     this.observeRemote(remoteMs)
   }
@@ -346,6 +337,12 @@ export class NodeConnection {
     this.pongDoubted = isSlow && !this.pongDoubted
     if (this.pongDoubted) this.ping()
     else this.remoteClock.observe(remoteMs, this.receivedMs)
+  }
+
+  /** @param askedMs The node has answered something that was sent then. */
+  private hear(hybridMs: number, askedMs: number): void {
+    const { receivedMs } = this
+    this.hybrid = nextReading(this.hybrid, hybridMs, receivedMs - askedMs, receivedMs)
   }
 
   private answerPing(buffer: Buffer, from: number, to: number): void {

@@ -1,7 +1,8 @@
 import type { Timer } from '@cassiopeia/env'
 import { type CassioError, type HostPort, parseAddress } from '@cassiopeia/protocol'
-import type { HybridReading, NodeConnection } from './node-connection'
+import type { NodeConnection } from './node-connection'
 import type { Routable } from './routing-policy'
+import type { HybridReading } from './stamp-floor'
 
 /** One address that we know, whatever connection leads there now. */
 export class PoolNode implements Routable {

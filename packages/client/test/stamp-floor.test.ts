@@ -1,5 +1,5 @@
 import { CellFlag, stampCounter, stampMs, writeCell } from '@cassiopeia/protocol'
-import { raiseStamp, stampFloor } from '../src/stamp-floor'
+import { NOTHING_HEARD, nextReading, raiseStamp, stampFloor } from '../src/stamp-floor'
 
 const STAMP_AT = 8
 
@@ -33,6 +33,18 @@ describe('stamp floor', () => {
     ],
   ])('stamp floor: %s (%j): %d', (_, readings, expected) => {
     expect(stampFloor(readings, 10_000)).toBe(expected)
+  })
+
+  test('stamp floor: readings: the round trip is added; a slow one does not lower what is known', () => {
+    const first = nextReading(NOTHING_HEARD, 1_000_000, 5, 10_000)
+    expect(first).toEqual({ ceilingMs: 1_000_005, atMs: 10_000 })
+    // It was read before it was held up: three seconds have gone by on the node since.
+    expect(nextReading(first, 1_000_100, 3_000, 13_100)).toBe(first)
+    // It waited to be read: nothing has gone by, but the node's clock was set ahead meanwhile.
+    const set = nextReading(first, 1_060_000, 3_000, 13_100)
+    expect(set).toEqual({ ceilingMs: 1_060_100, atMs: 13_100 })
+    // And back again.
+    expect(nextReading(set, 1_004_000, 2, 14_000)).toEqual({ ceilingMs: 1_004_002, atMs: 14_000 })
   })
 
   test('stamp floor: raised: above every counter of that millisecond', () => {
