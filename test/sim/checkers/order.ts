@@ -1,10 +1,10 @@
 import type { History, OperationRecord } from '../history'
 import type { Violation } from '.'
-import { byKey, endedBefore, isBefore, isRead, isWrite, mayHaveRepeated, meets } from './promises'
+import { byKey, endedBefore, isBefore, isRead, isWrite, meets } from './promises'
 
 /** What the reads of one key may say, given what was answered before they were asked. */
 export function checkOrder(history: History): Violation[] {
-  return [...byKey(history).values()].flatMap((records) => new KeyOrder(history, records).check())
+  return [...byKey(history).values()].flatMap((records) => new KeyOrder(records).check())
 }
 
 class KeyOrder {
@@ -14,10 +14,7 @@ class KeyOrder {
   private readonly setOf = new Map<string, OperationRecord>()
   private readonly reads: OperationRecord[]
 
-  constructor(
-    private readonly history: History,
-    records: readonly OperationRecord[],
-  ) {
+  constructor(records: readonly OperationRecord[]) {
     this.writes = records.filter(isWrite)
     this.dels = this.writes.filter(({ verb, outcome }) => verb === 'del' && outcome !== 'fail')
     for (const write of this.writes) if (write.verb === 'set') this.setOf.set(write.value!, write)
@@ -48,7 +45,7 @@ class KeyOrder {
   /** A value does not come back after a write that was begun when it had been acknowledged. */
   private checkSuperseded(read: OperationRecord): void {
     const source = read.value === undefined ? undefined : this.setOf.get(read.value)
-    if (source?.outcome !== 'ok' || mayHaveRepeated(source, this.history)) return
+    if (source?.outcome !== 'ok') return
     for (const write of this.writes) {
       if (write.outcome !== 'ok' || !meets(write, read) || !meets(source, write)) continue
       if (!isBefore(source, write) || !isBefore(write, read)) continue
@@ -93,12 +90,8 @@ class KeyOrder {
   private someDelete(read: OperationRecord, fits: (stamp: string) => boolean): boolean {
     return this.dels.some(
       (del) =>
-        del.invokeOrder < read.completeOrder && (this.hasUnknownStamp(del) || fits(del.stamp!)),
+        del.invokeOrder < read.completeOrder && (del.outcome === 'unknown' || fits(del.stamp!)),
     )
-  }
-
-  private hasUnknownStamp(write: OperationRecord): boolean {
-    return write.outcome === 'unknown' || mayHaveRepeated(write, this.history)
   }
 
   private report(rule: string, message: string, ...witnesses: OperationRecord[]): void {

@@ -18,15 +18,6 @@ export function endedBefore(a: OperationRecord, b: OperationRecord): boolean {
   return a.outcome === 'ok' && isBefore(a, b)
 }
 
-/**
- * Whether the client may have sent this write more than once. The first attempt is then a write of
- * its own, under a stamp that nobody learns; see `docs/CLIENT.md`.
- */
-export function mayHaveRepeated(record: OperationRecord, { plan }: History): boolean {
-  const { attemptTimeoutMs } = plan.client
-  return record.completeMs - record.invokeMs >= attemptTimeoutMs * 0.9
-}
-
 export function isWrite(record: OperationRecord): boolean {
   return record.verb !== 'get'
 }
