@@ -61,6 +61,8 @@ export const OptionNames = Object.freeze({
 
 /** @throws TypeError for a name that is no option: a misspelt `ttlMs` must not be lost in silence. */
 export function checkNames(options: object, names: ReadonlySet<string>): void {
+  if (typeof options !== 'object' || options === null)
+    throw new TypeError('options must be an object')
   for (const name of Object.keys(options)) {
     if (names.has(name)) continue
     throw new TypeError(`${name}: no such option here; options: ${[...names].join(', ')}`)
@@ -74,11 +76,18 @@ export function timeoutOf(options: CallOptions, standard: number): number {
   return wholeNumber('timeoutMs', timeoutMs, TIMEOUT_MS_MAX)
 }
 
+/** @throws TypeError for what is no AbortSignal. */
+export function signalOf({ signal }: CallOptions): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw new TypeError('signal must be an AbortSignal')
+}
+
 /** @throws RangeError naming the levels. */
 export function levelOf(options: ReadOptions, standard: number): number {
   const { consistency } = options
   if (consistency === undefined) return standard
-  return ConsistencyLevel[consistency] ?? ConsistencyLevel[parseConsistencyLevel(`${consistency}`)]
+  if (Object.hasOwn(ConsistencyLevel, consistency)) return ConsistencyLevel[consistency]
+  return ConsistencyLevel[parseConsistencyLevel(`${consistency}`)]
 }
 
 /** @throws RangeError outside its range. */

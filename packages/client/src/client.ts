@@ -23,6 +23,7 @@ import {
   PAGE_SIZE_MAX,
   type ReadOptions,
   type ScanOptions,
+  signalOf,
   stampOf,
   timeoutOf,
   ttlOf,
@@ -282,7 +283,7 @@ export class CassioClient {
         level: levelOf(options, this.settings.readLevel),
         shape,
         timeoutMs: timeoutOf(options, this.settings.timeoutMs),
-        signal: options.signal,
+        signal: signalOf(options),
         target: undefined,
       })
     } catch (error) {
@@ -297,7 +298,7 @@ export class CassioClient {
       level: levelOf(options, this.settings.writeLevel),
       shape: AnswerShape.receipt,
       timeoutMs: timeoutOf(options, this.settings.timeoutMs),
-      signal: options.signal,
+      signal: signalOf(options),
       target: undefined,
     })
   }
@@ -316,15 +317,15 @@ export class CassioClient {
       level: 0,
       shape: AnswerShape.result,
       timeoutMs: timeoutOf(options, this.settings.timeoutMs),
-      signal: options.signal,
+      signal: signalOf(options),
       target,
     })
   }
 
   private cells(options: ScanOptions, keysOnly: boolean): AsyncGenerator<Buffer, void> {
     checkNames(options, OptionNames.scan)
-    const { prefix, pageSize = PAGE_SIZE_DEFAULT, timeoutMs, signal } = options
-    const callOptions = { timeoutMs, signal }
+    const { prefix, pageSize = PAGE_SIZE_DEFAULT, timeoutMs } = options
+    const callOptions = { timeoutMs, signal: signalOf(options) }
     const first: ScanParams = {
       partition: 0,
       limit: wholeNumber('pageSize', pageSize, PAGE_SIZE_MAX),
@@ -336,6 +337,10 @@ export class CassioClient {
   }
 
   private async runAll<I, T>(items: Iterable<I>, call: (item: I) => Promise<T>): Promise<T[]> {
+    // Their parts are characters and numbers, which nobody means by keys.
+    if (typeof items === 'string' || items instanceof Uint8Array) {
+      throw new TypeError('expected a list, not one key')
+    }
     const half = Math.ceil(this.settings.maxInFlight / 2)
     return runAll([...items], Math.min(BATCH_WINDOW, half), call)
   }

@@ -18,7 +18,8 @@ export function expiredError(
   operation: Operation,
   { causes, ready }: Pick<ConnectionPool, 'causes' | 'ready'>,
 ): CassioError {
-  const { timeoutMs, timeout, sentCount, verb, waiting } = operation
+  const { timeout, sentCount, verb, waiting } = operation
+  const timeoutMs = Math.round(operation.timeoutMs)
   if (timeout !== undefined) {
     return operation.failureFrom(timeout, `no success within ${timeoutMs} ms: ${timeout.message}`)
   }

@@ -112,6 +112,6 @@ function readView(bytes: unknown): ClusterView {
 }
 
 function notFormed(error: CassioError, timeoutMs: number): CassioError {
-  const message = `the cluster did not answer within ${timeoutMs} ms: ${error.message}`
+  const message = `the cluster did not answer within ${Math.round(timeoutMs)} ms: ${error.message}`
   return new CassioError(error.code, message, { causes: error.causes }, { cause: error })
 }

@@ -239,7 +239,12 @@ export class NodeConnection {
       this.close(error instanceof CassioError ? error : this.brokenInvariant(error))
       return
     }
-    if (this.reader.fault !== undefined) this.close(protocolError(this.reader.fault))
+    const { fault, frames } = this.reader
+    if (fault !== undefined) {
+      // Not even its first frame makes sense: this is no damage, it is another kind of server.
+      const isStranger = `${this.address} does not speak Cassiopeia's protocol`
+      this.close(protocolError(frames === 0 ? isStranger : `${this.address}: ${fault}`))
+    }
     const owes = this.inFlight > 0 || this.pingPending
     this.owedSinceMs = owes ? this.receivedMs : Number.POSITIVE_INFINITY
   }

@@ -168,10 +168,15 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
   }
 
   note(node: string, error: CassioError): void {
-    this.causes ??= []
-    if (this.causes.length >= CAUSES_MAX) return
-    if (error.causes.length > 0) this.causes.push(...error.causes)
-    else this.causes.push({ node, code: error.code, message: error.message })
+    const { code, message } = error
+    if (error.causes.length === 0) this.addCause({ node, code, message })
+    for (const cause of error.causes) {
+      // Several coordinators may say the same of one replica: the newest of it is enough.
+      this.causes = this.causes?.filter(
+        (each) => each.node !== cause.node || each.code !== cause.code,
+      )
+      this.addCause(cause)
+    }
   }
 
   reluctance(node: PoolNode): Reluctance {
@@ -214,5 +219,10 @@ export class Operation implements Sleeper, RoutableRequest<PoolNode> {
       ...(stamp === undefined ? {} : { stamp }),
     }
     return this.failure(code, message, details, error.cause)
+  }
+
+  private addCause(cause: NodeCause): void {
+    this.causes ??= []
+    if (this.causes.length < CAUSES_MAX) this.causes.push(cause)
   }
 }

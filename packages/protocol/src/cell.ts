@@ -2,7 +2,7 @@ import { compareStamps } from './stamp'
 
 /**
  * A cell is one version of one key, laid out once by whoever makes it. The same bytes travel to the
- * replicas and lie in the commit log, the memtable and the tables.
+ * replicas and lie in the commit log and the memtable.
  *
  *   0  u32  size of the whole cell, this header included
  *   4  u16  key length, 1 to 65,535

@@ -87,7 +87,7 @@ export interface Explanation {
   readonly wallMs: number
   readonly coordinator: string
   readonly votes: readonly ReplicaVote[]
-  /** What a read at each level would answer, or why it could not. */
+  /** What the winning vote is; whether a level could be met is another question. */
   readonly outcome: 'value' | 'tombstone' | 'expired' | 'none'
   readonly winner: string | null
   /** The rule that decided, in words. */

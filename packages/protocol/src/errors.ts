@@ -14,7 +14,7 @@ export const ERROR_CODES = Object.freeze({
   CASSIO_STAMP_AHEAD: 'The stamp is too far in the future; set the clocks right, or omit it.',
   CASSIO_STALE_MAP: 'The sender knows another epoch of the cluster map; fetch the map, try again.',
   CASSIO_UNAUTHORIZED:
-    'The shared secret is missing or wrong; give --secret-file or CASSIO_SECRET.',
+    'Both sides need the same shared secret, or none: --secret-file, CASSIO_SECRET.',
   CASSIO_PROTOCOL:
     'The peer speaks another protocol or sent damaged bytes; check port and version.',
   CASSIO_CONNECTION: 'No node could be reached; check the addresses and that the nodes run.',
@@ -22,7 +22,8 @@ export const ERROR_CODES = Object.freeze({
   CASSIO_ABORTED: 'The caller aborted the request through its signal; a write may be applied.',
   CASSIO_CONFIG: 'An option is wrong; the message names each one and what is allowed.',
   CASSIO_ADDRESS_IN_USE: 'The port is taken; stop its owner or choose another port.',
-  CASSIO_FOUNDING_MISMATCH: 'The member list is not the one this data was founded with; use that.',
+  CASSIO_FOUNDING_MISMATCH:
+    'The settings are not those that this data was founded with; use those.',
   CASSIO_IDENTITY: 'This node is not the one the cluster knows here; use its own data directory.',
   CASSIO_LOCKED: 'Another process uses the data directory; stop it or choose another directory.',
   CASSIO_CORRUPT: 'Stored bytes fail their checksum; restore the file or rebuild the node.',

@@ -102,7 +102,7 @@ export function unpack(
 /**
  * Walks the bytes without decoding and without recursion. It guards the decoder, which allocates
  * for each announced element: some 73 KB of nested array headers once grew to 1.4 GB (msgpackr's
- * issue 200). The budget is for the whole message, not for each array.
+ * pull request 200). The budget is for the whole message, not for each array.
  *
  * @returns undefined when the bytes are exactly one value within the limits, or what is wrong.
  * @see https://github.com/msgpack/msgpack/blob/master/spec.md

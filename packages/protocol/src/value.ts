@@ -1,5 +1,5 @@
 import { ValueKind } from './cell'
-import { messagePackFault, pack, unpack } from './message-pack'
+import { DEPTH_MAX, messagePackFault, pack, unpack } from './message-pack'
 
 /** What a cell stores of a user's value. */
 export interface EncodedValue {
@@ -11,7 +11,8 @@ export interface EncodedValue {
  * Strings become UTF-8 text, Buffers and Uint8Arrays their bytes (not copied), anything else
  * MessagePack; the kind is kept beside the bytes, so a value comes back as what it was.
  *
- * A Uint8Array comes back as a Buffer, -0 as 0. Functions, symbols and `undefined` are not values,
+ * A Uint8Array comes back as a Buffer, -0 as 0, a hole in an array as undefined, an instance of a class
+ * as a plain object. Functions, symbols and `undefined` are not values,
  * nor are errors, regular expressions and cyclic objects; a string with a lone surrogate has no UTF-8
  * form.
  *
@@ -26,6 +27,8 @@ export function encodeValue(value: unknown): EncodedValue {
   if (value === undefined || typeof value === 'function' || typeof value === 'symbol') {
     throw new TypeError(`${typeof value} cannot be stored; use del() to remove a key`)
   }
+  const unstorable = unstorableIn(value, DEPTH_MAX)
+  if (unstorable !== undefined) throw new TypeError(`the value cannot be stored: ${unstorable}`)
   let bytes: Buffer
   try {
     bytes = pack(value)
@@ -36,6 +39,28 @@ export function encodeValue(value: unknown): EncodedValue {
   const fault = messagePackFault(bytes)
   if (fault !== undefined) throw new TypeError(`the value cannot be stored: ${fault}`)
   return { kind: ValueKind.messagePack, bytes }
+}
+
+/** What in a value would come back changed without a word, or undefined. */
+function unstorableIn(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'function') return 'it holds a function'
+  if (typeof value === 'string') {
+    return value.isWellFormed() ? undefined : 'it holds a string with a lone surrogate'
+  }
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return undefined
+  if (depth === 0) return 'it is cyclic or nests too deep'
+  if (!Array.isArray(value) && Object.hasOwn(value, '__proto__')) return 'it has a key __proto__'
+  for (const each of partsOf(value)) {
+    const found = unstorableIn(each, depth - 1)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function partsOf(value: object): Iterable<unknown> {
+  if (Array.isArray(value) || value instanceof Set) return value
+  if (value instanceof Map) return [...value].flat()
+  return [...Object.keys(value), ...Object.values(value)]
 }
 
 /** @returns the value; Buffers are copies of the caller's own. @throws RangeError on damage. */

@@ -58,7 +58,7 @@ export class NodeDisk implements Disk {
 
   async makeDirectory(path: string): Promise<void> {
     const target = resolve(path)
-    const first = await promises.mkdir(target, { recursive: true })
+    const first = await makeMissing(target)
     // Each new entry becomes durable with the directory that holds it. When nothing was made, an
     // earlier process may have died between making it and syncing, so its entry is synced again.
     const top = dirname(first === undefined ? target : resolve(first))
@@ -192,4 +192,26 @@ function skipBytes(buffers: Buffer[], count: number): Buffer[] {
   const rest = buffers.slice(index)
   if (count > 0) rest[0] = rest[0]!.subarray(count)
   return rest
+}
+
+/**
+ * Makes a directory and its missing parents, one at a time: Node's own `recursive` never ends where
+ * the system says of a path whose parent exists that it does not, as /proc does.
+ *
+ * @returns the first one that was made, undefined when all were there.
+ */
+async function makeMissing(path: string): Promise<string | undefined> {
+  const parent = dirname(path)
+  let first: string | undefined
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await promises.mkdir(path)
+      return first ?? path
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException
+      if (code === 'EEXIST' && (await promises.stat(path)).isDirectory()) return first
+      if (code !== 'ENOENT' || parent === path || attempt > 0) throw error
+      first = await makeMissing(parent)
+    }
+  }
 }

@@ -8,6 +8,7 @@ import {
   type Explanation,
   formatStamp,
   KEY_BYTES_MAX,
+  quorum,
   type ReplicaVote,
   VOTE_BYTES,
   type VoteParams,
@@ -81,7 +82,7 @@ export class Explainer {
       votes,
       outcome: winner === undefined ? 'none' : stateOf(winner, wallMs),
       winner: winner === undefined ? null : formatStamp(winner, 0),
-      rule: ruleOf(votes),
+      rule: ruleOf(votes, quorum(map.replicationFactor)),
     }
   }
 
@@ -173,7 +174,7 @@ function describe(
   }
 }
 
-function ruleOf(votes: readonly ReplicaVote[]): string {
+function ruleOf(votes: readonly ReplicaVote[], needed: number): string {
   const count = (verdict: ReplicaVote['verdict']): number =>
     votes.filter((vote) => vote.verdict === verdict).length
   const silent = count('silent')
@@ -181,6 +182,7 @@ function ruleOf(votes: readonly ReplicaVote[]): string {
   const stale = count('stale')
   const unheard = silent === 0 ? '' : `; ${silent} did not vote`
   if (heard === 0) return 'no replica voted'
+  if (heard < needed) return `too few votes for QUORUM, ${heard} of ${needed}${unheard}`
   if (stale === 0) return `all ${heard} votes agree${unheard}`
   return (
     `the newest stamp wins; ${stale} of ${heard} votes are older, and a read at QUORUM that ` +

@@ -21,6 +21,12 @@ import { foundCluster } from './found-cluster'
 import { FoundingCore } from './founding-core'
 import type { Identity } from './identity'
 
+const LASTING: ReadonlySet<string> = new Set([
+  'CASSIO_IDENTITY',
+  'CASSIO_FOUNDING_MISMATCH',
+  'CASSIO_UNAUTHORIZED',
+])
+
 export interface MembershipOwner {
   /** The cluster map is known and durable. Called once. */
   onFormed(view: ClusterView): void
@@ -211,7 +217,10 @@ export class Membership implements PeerLinkOwner {
     const reason = error?.message ?? 'closed'
     if (this.closed || this.complaints.get(peer) === reason) return
     this.complaints.set(peer, reason)
-    this.ports.logger.warn(event, { peer: peer.name, code: error?.code, reason })
+    // Trying again will not help against these: somebody has to do something.
+    const isLasting = error !== undefined && LASTING.has(error.code)
+    const level = isLasting ? 'error' : 'warn'
+    this.ports.logger[level](event, { peer: peer.name, code: error?.code, reason })
   }
 
   /** @throws CassioError when a node with this id at this address cannot be a member here. */
