@@ -24,18 +24,30 @@ export interface ClientOptions {
   readonly readConsistency?: ConsistencyLevel | undefined
   /** Level of the writes that name none; `consistency` by default. */
   readonly writeConsistency?: ConsistencyLevel | undefined
-  /** Milliseconds until a call fails. */
+  /** Milliseconds until a call fails. 1 to 600,000; default 5,000. */
   readonly timeoutMs?: number | undefined
-  /** Milliseconds until `connect` fails. */
+  /** Milliseconds until `connect` fails. 1 to 600,000; default 5,000. */
   readonly connectTimeoutMs?: number | undefined
-  /** Milliseconds until an unanswered read is sent to a second node: at least so many. */
+  /**
+   * Milliseconds until an unanswered read is sent to a second node: at least so many. 1 to
+   * 600,000; default 50.
+   */
   readonly hedgeAfterMs?: number | undefined
-  /** Milliseconds that a node has for one attempt of a write: at least so many. */
+  /**
+   * Milliseconds that a node has for one attempt of a write: at least so many. 10 to 600,000;
+   * default 250.
+   */
   readonly attemptTimeoutMs?: number | undefined
+  /** First pause before a node is dialled again. 1 to 60,000; default 50. */
   readonly backoffMinMs?: number | undefined
+  /** Longest pause before a node is dialled again. 1 to 600,000; default 2,000. */
   readonly backoffMaxMs?: number | undefined
-  /** Calls under way at once; more are refused with CASSIO_OVERLOADED. */
+  /**
+   * Calls under way at once; more are refused with CASSIO_OVERLOADED. 1 to 1,000,000; default
+   * 10,000.
+   */
   readonly maxInFlight?: number | undefined
+  /** Bytes waiting for one connection. 64 KiB to 1,024 MiB; default 32 MiB. */
   readonly sendBufferMaxBytes?: number | undefined
   /** The cluster's shared secret. A client that has one refuses nodes that ask for none. */
   readonly secret?: string | undefined

@@ -19,35 +19,68 @@ export interface NodeOptions {
   readonly members: readonly string[]
   /** Where this node keeps everything that must survive; made when missing. */
   readonly dataDirectory: string
+  /** Address that others dial; `listen` by default. */
   readonly advertise?: string | undefined
+  /** Replicas of each key; fewer where members are fewer. 1 to 16; default 3. */
   readonly replicationFactor?: number | undefined
+  /** The key space has 2 to this power of partitions. 10 to 20; default 12. */
   readonly partitionBits?: number | undefined
+  /** What fails together; replicas avoid sharing one. Default 'rack1'. */
   readonly rack?: string | undefined
+  /** Name of the datacenter. Default 'dc1'. */
   readonly datacenter?: string | undefined
+  /** Share of the data relative to the other nodes. 1 to 64; default 1. */
   readonly weight?: number | undefined
+  /** Shared secret of nodes and clients. */
   readonly secret?: string | undefined
+  /**
+   * When a write counts as durable: see docs/GUARANTEES.md. 'group', 'periodic', 'none'; default
+   * 'group'.
+   */
   readonly sync?: SyncMode | undefined
+  /** With sync 'periodic': milliseconds to a sync. 1 to 3,600,000; default 1,000. */
   readonly syncIntervalMs?: number | undefined
+  /** Size of a commit log file, in bytes. 1,024 to 1,024 MiB; default 64 MiB. */
   readonly segmentBytes?: number | undefined
+  /** Memory for cells, in bytes. 1 MiB to 65,536 MiB; default 1,024 MiB. */
   readonly memoryBytesMax?: number | undefined
+  /** Largest value, in bytes. 1 to 16 MiB; default 1 MiB. */
   readonly maxValueBytes?: number | undefined
+  /** Stamps further ahead are refused. 1,000 to 3,600,000; default 10,000. */
   readonly maxClockAheadMs?: number | undefined
+  /** How far ahead stamps are reserved on disk. 100 to 5,000; default 1,000. */
   readonly reserveAheadMs?: number | undefined
+  /** Milliseconds between heartbeats. 10 to 60,000; default 200. */
   readonly gossipIntervalMs?: number | undefined
+  /** Suspicion from which a member counts as not live. 1 to 100; default 8. */
   readonly phiThreshold?: number | undefined
+  /** A read waits at least this long before it asks another. 1 to 60,000; default 10. */
   readonly hedgeMinMs?: number | undefined
+  /** A read waits at most this long before it asks another. 1 to 60,000; default 100. */
   readonly hedgeMaxMs?: number | undefined
+  /** Connections accepted at a time. 1 to 1,000,000; default 10,000. */
   readonly connectionsMax?: number | undefined
+  /** Client requests in flight on this node. 1 to 1,000,000; default 65,536. */
   readonly operationsMax?: number | undefined
+  /** Bytes of those requests. 1,024 to 16,384 MiB; default 256 MiB. */
   readonly operationBytesMax?: number | undefined
+  /** Bytes in flight on one connection. 1,024 to 1,024 MiB; default 32 MiB. */
   readonly connectionBytesMax?: number | undefined
+  /** Unread output that stops reading. 1,024 to 1,024 MiB; default 8 MiB. */
   readonly outputPauseBytes?: number | undefined
+  /** Unread output that drops a connection. 1,024 to 4,096 MiB; default 64 MiB. */
   readonly outputMaxBytes?: number | undefined
+  /** Time for a connection to say who it is. 10 to 600,000; default 5,000. */
   readonly handshakeTimeoutMs?: number | undefined
+  /** Time for a frame to arrive whole. 10 to 600,000; default 10,000. */
   readonly frameTimeoutMs?: number | undefined
+  /** Milliseconds between pings to a peer. 10 to 600,000; default 1,000. */
   readonly pingIntervalMs?: number | undefined
+  /** A peer silent for longer is disconnected. 100 to 600,000; default 10,000. */
   readonly silenceMaxMs?: number | undefined
+  /** First pause before a peer is dialled again. 1 to 60,000; default 50. */
   readonly backoffMinMs?: number | undefined
+  /** Longest pause before a peer is dialled again. 1 to 600,000; default 2,000. */
   readonly backoffMaxMs?: number | undefined
   /** The outside world; the real one by default. */
   readonly ports?: Ports | undefined
