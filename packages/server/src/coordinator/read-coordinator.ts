@@ -129,9 +129,13 @@ export class ReadCoordinator implements ReadSink, WriteSink {
       return
     }
     this.shared.watch(read, read.deadlineMs)
-    this.shared.counters.hedges += 1
-    if (read.core.isVoting) this.askRemote(read)
-    else if (read.core.isRepairing) this.repairOneMore(read)
+    if (this.hedge(read)) this.shared.counters.hedges += 1
+  }
+
+  /** @returns whether there was another replica to ask. */
+  private hedge(read: ReadOperation): boolean {
+    if (read.core.isVoting) return this.askRemote(read)
+    return read.core.isRepairing && this.repairOneMore(read)
   }
 
   /**
