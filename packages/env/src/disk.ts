@@ -17,12 +17,26 @@ export interface Disk {
   list(directory: string): Promise<string[]>
   /** Makes a directory and its missing parents, durable on return; fine when it exists. */
   makeDirectory(path: string): Promise<void>
-  /** Atomically replaces `to` by `from`; durable only after `syncDirectory` of its folder. */
+  /**
+   * Atomically replaces `to` by `from`; durable only after `syncDirectory` of its folder. Does
+   * nothing when both name one file: then both names stay.
+   */
   rename(from: string, to: string): Promise<void>
+  /**
+   * Gives the file `from` a second name, `to` (a hard link): the two share contents, and each is
+   * removed alone. Durable only after `syncDirectory` of the folder of `to`.
+   * @throws EEXIST when `to` exists, EXDEV when it is on another file system.
+   */
+  link(from: string, to: string): Promise<void>
   /** Removes a file. @throws ENOENT */
   unlink(path: string): Promise<void>
-  /** Makes creations, renames and removals in `directory` survive a power cut. */
+  /** Makes creations, links, renames and removals in `directory` survive a power cut. */
   syncDirectory(directory: string): Promise<void>
+  /**
+   * Bytes that this process may still write on the file system that holds `path`, a file or folder;
+   * Infinity when nothing limits them. A moment's truth: others write there too. @throws ENOENT
+   */
+  freeBytes(path: string): Promise<number>
   /**
    * Claims `path` for this process until `release` or the process's death, whatever its manner.
    * @throws Error with code 'ELOCKED' and the owner in its message when a live process holds it.
@@ -45,6 +59,11 @@ export interface DiskFile {
   append(buffers: readonly Buffer[]): Promise<void>
   /** Fills `target` from `position`. @returns bytes read: fewer than asked only at the file's end. */
   read(target: Buffer, position: number): Promise<number>
+  /**
+   * As `read`, while the whole event loop waits: cheaper for bytes that are in the page cache.
+   * @throws the system error, EBADF after `close`.
+   */
+  readSync(target: Buffer, position: number): number
   /**
    * Makes the contents durable (fdatasync). After a rejection the state of every byte since the
    * last success is unknown and a retry may lie: callers must treat it as fatal.

@@ -5,6 +5,7 @@
 export type { Clock } from './clock'
 export type { Disk, DiskFile, DiskLock } from './disk'
 export { drainHighWaterBytes, formatAddress } from './format-address'
+export { InlineWorkers } from './inline-workers'
 export { type LogFields, type Logger, silentLogger } from './logger'
 export type { Address, Connection, ConnectionHandlers, Listener, Network } from './network'
 export { NodeClock } from './node/node-clock'
@@ -15,6 +16,7 @@ export { NodeTimers } from './node/node-timers'
 export { createLogger, type LoggerOptions } from './node/pino-logger'
 export { TcpNetwork } from './node/tcp-network'
 export { temporaryDirectory } from './node/temporary-directory'
+export { ThreadWorkers } from './node/thread-workers'
 export type { Ports } from './ports'
 export type { Random } from './random'
 export type { DiskFault, DiskFaults } from './sim/disk-faults'
@@ -28,3 +30,12 @@ export type { LogLine } from './sim/sim-logger'
 export type { SimProcess, SimProcessOptions } from './sim/sim-process'
 export { Simulation, type SimulationOptions } from './sim/simulation'
 export type { Timer, Timers } from './timers'
+export type {
+  JobOptions,
+  WorkerContext,
+  WorkerEntry,
+  WorkerHandle,
+  WorkerMain,
+  WorkerPorts,
+  Workers,
+} from './workers'

@@ -4,6 +4,7 @@ import type { Logger } from './logger'
 import type { Network } from './network'
 import type { Random } from './random'
 import type { Timers } from './timers'
+import type { Workers } from './workers'
 
 /** Everything that a node or client may touch outside its own memory. */
 export interface Ports {
@@ -12,5 +13,6 @@ export interface Ports {
   readonly random: Random
   readonly disk: Disk
   readonly network: Network
+  readonly workers: Workers
   readonly logger: Logger
 }

@@ -8,6 +8,7 @@ import {
   open,
   promises,
   read,
+  readSync,
   writev,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -77,6 +78,10 @@ export class NodeDisk implements Disk {
     return promises.rename(from, to)
   }
 
+  link(from: string, to: string): Promise<void> {
+    return promises.link(from, to)
+  }
+
   unlink(path: string): Promise<void> {
     return promises.unlink(path)
   }
@@ -90,6 +95,12 @@ export class NodeDisk implements Disk {
     } finally {
       await fs.close(descriptor)
     }
+  }
+
+  async freeBytes(path: string): Promise<number> {
+    // Not `bfree`: it counts blocks that are kept for the superuser.
+    const { bavail, bsize } = await promises.statfs(path)
+    return bavail * bsize
   }
 
   lock(path: string): Promise<DiskLock> {
@@ -142,6 +153,18 @@ class NodeDiskFile implements DiskFile {
       }
       return filled
     })
+  }
+
+  readSync(target: Buffer, position: number): number {
+    if (this.closed !== undefined) throw systemError('EBADF', 'read', this.path)
+    let filled = 0
+    while (filled < target.length) {
+      const rest = target.length - filled
+      const bytesRead = readSync(this.descriptor, target, filled, rest, position + filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return filled
   }
 
   sync(): Promise<void> {

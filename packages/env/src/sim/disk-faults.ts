@@ -17,7 +17,7 @@ export class DiskFaults {
   shortWriteProbability = 0
   /** Bytes of all files together; an append beyond it writes what fits and fails with ENOSPC. */
   quotaBytes = Number.POSITIVE_INFINITY
-  /** Multiplies all latencies. */
+  /** Multiplies all latencies; a call that the event loop waits for has none. */
   slowFactor = 1
   private readonly planned: { call: number; fault: DiskFault; permanent: boolean }[] = []
 

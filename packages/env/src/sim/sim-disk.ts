@@ -1,5 +1,6 @@
 import type { Disk, DiskFile, DiskLock } from '../disk'
 import { systemError } from '../system-error'
+import type { DiskFault } from './disk-faults'
 import type { Incarnation } from './incarnation'
 import { hashBytes, hashText, type KeyedRandom } from './keyed-random'
 import type { Scheduler } from './scheduler'
@@ -80,6 +81,15 @@ export class SimDisk implements Disk {
     })
   }
 
+  link(from: string, to: string): Promise<void> {
+    return this.perform({
+      kind: 'link',
+      subject: from,
+      detail: hashText(to),
+      apply: () => this.files.link(from, to),
+    })
+  }
+
   unlink(path: string): Promise<void> {
     return this.perform({ kind: 'unlink', subject: path, apply: () => this.files.unlink(path) })
   }
@@ -90,6 +100,17 @@ export class SimDisk implements Disk {
       kind: 'fsync',
       subject: directory,
       apply: () => this.files.syncDirectory(directory, changeSequence),
+    })
+  }
+
+  freeBytes(path: string): Promise<number> {
+    return this.perform({
+      kind: 'statfs',
+      subject: path,
+      apply: () => {
+        this.files.checkExists(path, 'statfs')
+        return this.files.freeBytes()
+      },
     })
   }
 
@@ -123,8 +144,7 @@ export class SimDisk implements Disk {
   perform<T>(operation: Operation<T>): Promise<T> {
     if (!this.incarnation.alive) return new Promise(() => {})
     const { kind, subject, detail = 0 } = operation
-    this.files.ioCalls += 1
-    const fault = this.files.faults.next(this.files.ioCalls, kind)
+    const fault = this.nextFault(kind)
     return new Promise((resolve, reject) => {
       const abandon: Abandon = (random) => this.abandon(operation, random)
       this.underway.add(abandon)
@@ -134,7 +154,7 @@ export class SimDisk implements Disk {
           if (fault === undefined) return resolve(operation.apply())
           operation.fail?.()
           if (fault === 'short-write') operation.breakOff?.(this.random)
-          reject(systemError(fault === 'short-write' ? 'EIO' : fault, kind, subject))
+          reject(faultError(fault, kind, subject))
         } catch (error) {
           reject(error)
         }
@@ -144,6 +164,19 @@ export class SimDisk implements Disk {
         detail: hashText(subject) ^ detail,
       })
     })
+  }
+
+  /** As `perform`, within one event. A call that must return cannot hang: a dead one's throws. */
+  performSync<T>({ kind, subject, apply }: Operation<T>): T {
+    if (!this.incarnation.alive) throw faultError('EIO', kind, subject)
+    const fault = this.nextFault(kind)
+    if (fault !== undefined) throw faultError(fault, kind, subject)
+    return apply()
+  }
+
+  private nextFault(kind: string): DiskFault | undefined {
+    this.files.ioCalls += 1
+    return this.files.faults.next(this.files.ioCalls, kind)
   }
 
   /** The process has died: what it had asked of the system is done, half done, or not begun. */
@@ -212,11 +245,16 @@ class SimDiskFile implements DiskFile {
     return this.perform({
       kind: 'read',
       detail: target.length,
-      apply: () => {
-        const bytes = this.inode.view().subarray(position, position + target.length)
-        target.set(bytes)
-        return bytes.length
-      },
+      apply: () => this.copyTo(target, position),
+    })
+  }
+
+  readSync(target: Buffer, position: number): number {
+    if (this.closed) throw systemError('EBADF', 'read', this.path)
+    return this.disk.performSync({
+      kind: 'read',
+      subject: this.path,
+      apply: () => this.copyTo(target, position),
     })
   }
 
@@ -244,11 +282,21 @@ class SimDiskFile implements DiskFile {
     return this.disk.perform({ ...operation, subject: this.path })
   }
 
+  private copyTo(target: Buffer, position: number): number {
+    const bytes = this.inode.view().subarray(position, position + target.length)
+    target.set(bytes)
+    return bytes.length
+  }
+
   private appendWithinQuota(bytes: Buffer): void {
     const free = this.files.freeBytes()
     this.inode.append(bytes.subarray(0, Math.min(free, bytes.length)))
     if (bytes.length > free) throw systemError('ENOSPC', 'write', this.path)
   }
+}
+
+function faultError(fault: DiskFault, kind: string, subject: string): Error {
+  return systemError(fault === 'short-write' ? 'EIO' : fault, kind, subject)
 }
 
 function lockedError(path: string, owner: string): Error {

@@ -96,7 +96,8 @@ export class SimFileSystem {
     const source = this.locate(from, 'rename')
     const target = this.locate(to, 'rename')
     if (this.directories.has(normalise(to))) throw systemError('EISDIR', 'rename', to)
-    if (normalise(from) === normalise(to)) return
+    // POSIX: between two names of one file a rename does nothing, and both stay.
+    if (target.directory.current.get(target.name) === inode) return
     const removed = { name: source.name, inode }
     const added = { name: target.name, inode }
     if (source.directory === target.directory) {
@@ -105,6 +106,14 @@ export class SimFileSystem {
       target.directory.change({ sequence: ++this.sequence, added })
       source.directory.change({ sequence: ++this.sequence, removed })
     }
+  }
+
+  link(from: string, to: string): void {
+    const inode = this.find(from, 'link')
+    const { directory, name } = this.locate(to, 'link')
+    const exists = directory.current.has(name) || this.directories.has(normalise(to))
+    if (exists) throw systemError('EEXIST', 'link', to)
+    directory.change({ sequence: ++this.sequence, added: { name, inode } })
   }
 
   unlink(path: string): void {
@@ -142,13 +151,11 @@ export class SimFileSystem {
     throw systemError(this.has(path) ? 'ENOTDIR' : 'ENOENT', syscall, path)
   }
 
-  /** Bytes that `inode` may still grow by, under `faults.quotaBytes`. */
+  /** Bytes that all files together may still grow by, under `faults.quotaBytes`. */
   freeBytes(): number {
     if (this.faults.quotaBytes === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
     let used = 0
-    for (const { current } of this.directories.values()) {
-      for (const inode of current.values()) used += inode.length
-    }
+    for (const inode of this.inodes()) used += inode.length
     return Math.max(0, this.faults.quotaBytes - used)
   }
 
@@ -157,11 +164,7 @@ export class SimFileSystem {
     const draw = random.unit()
     const chosen = mode ?? (draw < 0.1 ? 'keep' : draw < 0.3 ? 'drop' : 'mixed')
     for (const directory of this.directories.values()) directory.crash(chosen, random)
-    const inodes = new Set<SimInode>()
-    for (const { current } of this.directories.values()) {
-      for (const inode of current.values()) inodes.add(inode)
-    }
-    for (const inode of inodes) inode.crash(chosen, random)
+    for (const inode of this.inodes()) inode.crash(chosen, random)
   }
 
   /** Everything is gone, as on a new disk. */
@@ -173,6 +176,11 @@ export class SimFileSystem {
   /** Flips one bit of a file at rest; bit 0 is the lowest of the first byte. */
   flipBit(path: string, bit: number): void {
     this.find(path, 'flipBit').flipBit(bit)
+  }
+
+  /** @throws ENOENT when there is neither a file nor a directory. */
+  checkExists(path: string, syscall: string): void {
+    if (!this.directories.has(normalise(path))) this.find(path, syscall)
   }
 
   /** A copy of a file's bytes as a reader sees them now, without an I/O call: for tests. */
@@ -187,6 +195,15 @@ export class SimFileSystem {
       for (const name of current.keys()) paths.push(posix.join(path, name))
     }
     return paths.sort()
+  }
+
+  /** All files that have a name, each once however many it has. */
+  private inodes(): Set<SimInode> {
+    const inodes = new Set<SimInode>()
+    for (const { current } of this.directories.values()) {
+      for (const inode of current.values()) inodes.add(inode)
+    }
+    return inodes
   }
 
   private locate(path: string, syscall: string): { directory: Directory; name: string } {

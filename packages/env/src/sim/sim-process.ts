@@ -1,3 +1,4 @@
+import { InlineWorkers } from '../inline-workers'
 import type { Ports } from '../ports'
 import { Incarnation, type Machine } from './incarnation'
 import { KeyedRandom, type Seed } from './keyed-random'
@@ -160,12 +161,14 @@ export class SimProcess {
     const monotonicStartMs = this.fateRandom.below(1_000_000)
     this.clock = new SimClock(scheduler, epochMs + this.skewMs, monotonicStartMs)
     this.simDisk = new SimDisk(scheduler, incarnation, this.disk, this.diskRandom)
+    const timers = new SimTimers(scheduler, incarnation, this.clock, turns)
     return {
       clock: this.clock,
-      timers: new SimTimers(scheduler, incarnation, this.clock, turns),
+      timers,
       random,
       disk: this.simDisk,
       network: new SimNetwork(fabric, incarnation),
+      workers: new InlineWorkers({ disk: this.simDisk, clock: this.clock, timers }),
       logger: new SimLogger(this.log, () => scheduler.nowMs),
     }
   }

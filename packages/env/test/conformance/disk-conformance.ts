@@ -95,6 +95,33 @@ export function diskConformance(name: string, makeHarness: () => Promise<DiskHar
     await file.close()
   })
 
+  check('readSync: inside, across and beyond the end: as read; EBADF after close', async () => {
+    await write('log', '0123456789')
+    const file = await disk.open(path('log'), 'read')
+    const target = Buffer.alloc(4)
+    expect(file.readSync(target, 3)).toBe(4)
+    expect(target.toString()).toBe('3456')
+    expect(file.readSync(target, 8)).toBe(2)
+    expect(target.toString()).toBe('8956')
+    expect(file.readSync(target, 10)).toBe(0)
+    expect(file.readSync(Buffer.alloc(0), 0)).toBe(0)
+    expect(await file.read(Buffer.alloc(0), 0)).toBe(0)
+    const closing = file.close()
+    expect(() => file.readSync(target, 0)).toThrow(expect.objectContaining({ code: 'EBADF' }))
+    await expect(file.read(target, 0)).rejects.toMatchObject({ code: 'EBADF' })
+    await closing
+  })
+
+  check('read: under way when the file is closed: completes', async () => {
+    const contents = Buffer.alloc(1_000_000, 7)
+    const file = await disk.open(path('log'), 'create')
+    await file.append([contents])
+    const target = Buffer.alloc(contents.length)
+    const [count] = await Promise.all([file.read(target, 0), file.close()])
+    expect(count).toBe(contents.length)
+    expect(target.equals(contents)).toBe(true)
+  })
+
   check('truncate: then append: follows the cut', async () => {
     const file = await disk.open(path('log'), 'append')
     await file.append(text('keep', 'torn'))
@@ -148,6 +175,47 @@ export function diskConformance(name: string, makeHarness: () => Promise<DiskHar
     await reader.close()
     const again = disk.rename(path('new'), path('old'))
     await expect(again).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  check('link: two names of one file: shared contents, removed one by one', async () => {
+    await write('one', 'abc')
+    await disk.link(path('one'), path('two'))
+    expect(await disk.list(harness.directory)).toEqual(['one', 'two'])
+    await write('two', 'def')
+    expect((await disk.readFile(path('one'))).toString()).toBe('abcdef')
+    await disk.unlink(path('one'))
+    expect(await disk.list(harness.directory)).toEqual(['two'])
+    expect((await disk.readFile(path('two'))).toString()).toBe('abcdef')
+  })
+
+  check('link: target there, source or folder missing: EEXIST, ENOENT', async () => {
+    await write('one', 'abc')
+    await write('two', 'x')
+    await disk.makeDirectory(path('folder'))
+    const link = (from: string, to: string) => disk.link(path(from), path(to))
+    await expect(link('one', 'two')).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(link('one', 'one')).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(link('one', 'folder')).rejects.toMatchObject({ code: 'EEXIST' })
+    await expect(link('none', 'three')).rejects.toMatchObject({ code: 'ENOENT' })
+    await expect(link('one', 'no/three')).rejects.toMatchObject({ code: 'ENOENT' })
+    expect((await disk.readFile(path('two'))).toString()).toBe('x')
+    await link('one', 'folder/one')
+    expect(await disk.list(path('folder'))).toEqual(['one'])
+  })
+
+  check('rename: between two names of one file: both stay', async () => {
+    await write('one', 'abc')
+    await disk.link(path('one'), path('two'))
+    await disk.rename(path('one'), path('two'))
+    expect(await disk.list(harness.directory)).toEqual(['one', 'two'])
+  })
+
+  check('freeBytes: of a file or folder: a number of bytes; ENOENT when missing', async () => {
+    await write('log', 'abc')
+    for (const place of [harness.directory, path('log')]) {
+      expect(await disk.freeBytes(place)).toBeGreaterThan(0)
+    }
+    await expect(disk.freeBytes(path('none'))).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   check('unlink: open file: gone from the folder, still readable; ENOENT twice', async () => {

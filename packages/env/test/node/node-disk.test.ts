@@ -1,6 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { NodeDisk } from '../../src'
@@ -23,6 +31,34 @@ diskConformance('node disk', async () => ({
   directory: makeTemporary(),
   run: (body) => body(),
 }))
+
+describe('node disk', () => {
+  it('node disk: read with impossible arguments: rejected, and close does not wait for it', async () => {
+    const file = await new NodeDisk().open(join(makeTemporary(), 'log'), 'create')
+    await expect(file.read(Buffer.alloc(1), 0.5)).rejects.toMatchObject({
+      code: 'ERR_OUT_OF_RANGE',
+    })
+    await file.close()
+  })
+
+  const sharedMemory = '/dev/shm'
+  const hasTwo =
+    existsSync(sharedMemory) && statSync(sharedMemory).dev !== statSync(tmpdir()).dev ? it : it.skip
+  hasTwo('node disk: link to another file system: EXDEV', async () => {
+    const from = join(makeTemporary(), 'file')
+    writeFileSync(from, '')
+    const link = new NodeDisk().link(from, join(sharedMemory, `cassiopeia-env-${process.pid}`))
+    await expect(link).rejects.toMatchObject({ code: 'EXDEV' })
+  })
+
+  it('node disk: freeBytes: what the system says that users may still write', async () => {
+    const directory = makeTemporary()
+    const { bavail, bsize } = statfsSync(directory)
+    const free = await new NodeDisk().freeBytes(directory)
+    // Others write meanwhile.
+    expect(Math.abs(free - bavail * bsize)).toBeLessThan(2 ** 30)
+  })
+})
 
 /** Real processes run the compiled package: `npm run build` comes first. */
 const compiled = resolve(__dirname, '../../dist/index.js')
