@@ -5,6 +5,7 @@
  */
 const fnv = require('fnv-plus')
 const placement = require('../packages/placement/dist/index.js')
+const { keyHash } = require('../packages/protocol/dist')
 
 const OPTIONS = { replicationFactor: 3, partitionBits: placement.DEFAULT_PARTITION_BITS }
 const SIZES = [3, 5, 12, 25, 50, 100]
@@ -107,9 +108,9 @@ printChanges(
 
 const strings = Array.from({ length: 1_000 }, (_, i) => `user:profile:${10_000 + i}`)
 const keys = strings.map((key) => Buffer.from(key))
-const hashes = keys.map((key) => placement.keyHash(key, 0, key.length))
+const hashes = keys.map((key) => keyHash(key, 0, key.length))
 console.log('\nkeys of 18 bytes, best of 5')
-printNanoseconds('keyHash, bytes in place', keys, (key) => placement.keyHash(key, 0, key.length))
+printNanoseconds('keyHash, bytes in place', keys, (key) => keyHash(key, 0, key.length))
 printNanoseconds('fnv-plus fast1a52, ready string', strings, (key) => fnv.fast1a52(key))
 printNanoseconds('fnv-plus fast1a52, latin1 of bytes', keys, (key) =>
   fnv.fast1a52(key.toString('latin1')),

@@ -21,6 +21,7 @@ export interface PlannedNodeOptions {
   readonly sync: 'group' | 'periodic' | 'none'
   readonly syncIntervalMs: number
   readonly segmentBytes: number
+  readonly memtableBytes: number
   readonly partitionBits: number
   readonly gossipIntervalMs: number
   readonly phiThreshold: number
@@ -126,6 +127,8 @@ function drawNodeOptions(
     frameTimeoutMs: 500 + random.below(2_000),
     backoffMinMs,
     backoffMaxMs: backoffMinMs + random.below(500),
+    // So small that memtables are flushed and tables merged while the faults last.
+    memtableBytes: 4096 * 2 ** random.below(4),
   }
 }
 

@@ -134,7 +134,7 @@ function addCluster(program: Command, io: Io, finish: Finish): void {
     .option('--shell', 'open a shell on the cluster, and stop what was started when it ends')
     .addOption(secretFileOption())
     .option('--sync <MODE>', 'when a write is on disk: group, periodic or none')
-    .option('--memory-bytes-max <SIZE>', 'memory for cells, for each node')
+    .option('--memory-bytes-max <SIZE>', 'memory for memtables and caches, for each node')
     .addOption(logLevelOption())
     .option('--start-timeout-ms <MS>', 'how long the nodes may take to agree', '60000')
     .option('--json', 'print one line of JSON when the cluster is ready')

@@ -1,5 +1,4 @@
 import { nodePorts } from '@cassiopeia/env'
-import { keyHash } from '@cassiopeia/placement'
 import {
   CassioError,
   type ClusterMap,
@@ -7,6 +6,7 @@ import {
   type ControlMethod,
   consistencyName,
   type Explanation,
+  keyHash,
   MessageType,
   type NodeStatus,
   type ScanParams,

@@ -1,5 +1,10 @@
-import { keyHash, keyVector, PlacementTable, partitionOf } from '@cassiopeia/placement'
-import { type ClusterMap, type ClusterMember, decodeClusterMap } from '@cassiopeia/protocol'
+import { keyVector, PlacementTable, partitionOf } from '@cassiopeia/placement'
+import {
+  type ClusterMap,
+  type ClusterMember,
+  decodeClusterMap,
+  keyHash,
+} from '@cassiopeia/protocol'
 
 /** Where a key lives, as the cluster map has it. */
 export interface KeyLocation {

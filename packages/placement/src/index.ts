@@ -6,7 +6,6 @@
 export { type Balance, balance, minimumMovement, movement } from './balance'
 export { fairShares } from './fair-share'
 export { comparePeers, nextFriends } from './friends'
-export { keyHash } from './key-hash'
 export {
   MEMBERS_MAX,
   type PlacementMember,

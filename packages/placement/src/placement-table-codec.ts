@@ -1,4 +1,4 @@
-import { keyHash } from './key-hash'
+import { keyHash } from '@cassiopeia/protocol'
 import { checkReplicationFactor } from './member'
 import { checkPartitionBits } from './partition'
 

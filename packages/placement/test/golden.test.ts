@@ -1,8 +1,8 @@
 import * as fs from 'node:fs'
 import * as path from 'node:path'
+import { keyHash } from '@cassiopeia/protocol'
 import {
   comparePeers,
-  keyHash,
   keyVector,
   lanes,
   nextPlacement,

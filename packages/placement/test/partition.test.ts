@@ -1,7 +1,7 @@
+import { keyHash } from '@cassiopeia/protocol'
 import {
   DEFAULT_PARTITION_BITS,
   KEY_LANES,
-  keyHash,
   keyVector,
   lanes,
   partitionOf,

@@ -1,5 +1,5 @@
+import { keyHash } from '@cassiopeia/protocol'
 import { nextPlacement, PlacementTable } from '../src'
-import { keyHash } from '../src/key-hash'
 import { membersOf, nodeIds, OPTIONS, SeededRandom } from './support'
 
 const BITS = 10

@@ -1,4 +1,5 @@
-import { KEY_LANES, keyHash, keyVector, lanes, nodeVectors, similarity } from '../src'
+import { keyHash } from '@cassiopeia/protocol'
+import { KEY_LANES, keyVector, lanes, nodeVectors, similarity } from '../src'
 import { nodeIds } from './support'
 
 const KEY_COUNT = 50_000

@@ -26,6 +26,7 @@ export const ERROR_CODES = Object.freeze({
     'The settings are not those that this data was founded with; use those.',
   CASSIO_IDENTITY: 'This node is not the one the cluster knows here; use its own data directory.',
   CASSIO_LOCKED: 'Another process uses the data directory; stop it or choose another directory.',
+  CASSIO_DISK_FULL: 'The disk is full: writes are refused, reads go on; free some space.',
   CASSIO_CORRUPT: 'Stored bytes fail their checksum; restore the file or rebuild the node.',
   CASSIO_STORAGE: 'The disk refused an operation; the node stops rather than guess.',
   CASSIO_INTERNAL: 'An invariant is broken; please report it with the log.',

@@ -112,6 +112,9 @@ export const ReplicaOutcome = Object.freeze({
   expired: 131,
   invalid: 132,
   storage: 133,
+  diskFull: 134,
+  /** A damaged block lies where the replica would have the key: it cannot say. */
+  damaged: 135,
 })
 export type ReplicaOutcome = (typeof ReplicaOutcome)[keyof typeof ReplicaOutcome]
 

@@ -86,6 +86,8 @@ describe('control', () => {
       'expired',
       'invalid',
       'storage',
+      'diskFull',
+      'damaged',
     ])
   })
 })

@@ -1,5 +1,5 @@
 import { type Logger, nodePorts, type Ports, type Timers } from '@cassiopeia/env'
-import { keyHash, partitionOf } from '@cassiopeia/placement'
+import { partitionOf } from '@cassiopeia/placement'
 import {
   CassioError,
   type ClusterMap,
@@ -12,7 +12,7 @@ import {
   type VoteParams,
   type Welcome,
 } from '@cassiopeia/protocol'
-import { openStore, type Store } from '@cassiopeia/storage'
+import { type CellStore, NEVER_PROVEN, openCellStore } from '@cassiopeia/storage'
 import { Coordinator } from './coordinator/coordinator'
 import { Explainer, readKey } from './coordinator/explainer'
 import { Scanner } from './coordinator/scanner'
@@ -78,7 +78,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   private constructor(
     private readonly settings: NodeSettings,
     private readonly identity: Identity,
-    private readonly store: Store,
+    private readonly store: CellStore,
     private readonly stamper: Stamper,
     private readonly ports: Ports,
     private readonly time: LoopTime,
@@ -318,7 +318,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       throw new CassioError('CASSIO_STALE_MAP', `this node is at epoch ${this.epoch}`)
     }
     if (method === 'page') return readPage(this.store, readPageParams(params))
-    if (method === 'vote') return this.explainer.vote(readKey(params))
+    if (method === 'vote') return this.explainer.vote(view, readKey(params))
     throw new CassioError('CASSIO_INVALID', `there is no method ${JSON.stringify(method)}`)
   }
 
@@ -339,7 +339,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   }
 
   private load(): NodeLoad {
-    const { keys, cellBytes, memoryBytes, logBytes } = this.store.stats()
+    const { cells: keys, cellBytes, memoryBytes, logBytes } = this.store.stats()
     return { keys, cellBytes, memoryBytes, logBytes, requests: this.counters.requests }
   }
 
@@ -379,17 +379,23 @@ function openNodeStore(
   settings: NodeSettings,
   ports: Ports,
   onFatal: (error: CassioError) => void,
-): Promise<Store> {
-  const { dataDirectory, sync, syncIntervalMs, segmentBytes, memoryBytesMax } = settings
-  return openStore(
+): Promise<CellStore> {
+  const { dataDirectory, sync, syncIntervalMs, segmentBytes } = settings
+  const { memoryBytesMax, memtableBytes, compression, diskReserveBytes } = settings
+  return openCellStore(
     {
       directory: dataDirectory,
       sync,
       syncIntervalMs,
       segmentBytes,
       memoryBytesMax,
-      keyHash,
+      memtableBytes,
+      compression,
+      diskReserveBytes,
+      partitions: 2 ** settings.partitionBits,
       partitionOf: (hash) => partitionOf(hash, settings.partitionBits),
+      // Replicas do not compare what they hold yet, so nobody knows which tombstones all have.
+      proof: NEVER_PROVEN,
       onFatal,
     },
     ports,

@@ -9,7 +9,7 @@ import {
   VALUE_BYTES_DEFAULT,
   VALUE_BYTES_MAX,
 } from '@cassiopeia/protocol'
-import type { SyncMode } from '@cassiopeia/storage'
+import type { Compression, SyncMode } from '@cassiopeia/storage'
 
 /** How to run one node. Only `listen`, `members` and `dataDirectory` must be given. */
 export interface NodeOptions {
@@ -42,8 +42,14 @@ export interface NodeOptions {
   readonly syncIntervalMs?: number | undefined
   /** Size of a commit log file, in bytes. 1,024 to 1,024 MiB; default 64 MiB. */
   readonly segmentBytes?: number | undefined
-  /** Memory for cells, in bytes. 1 MiB to 65,536 MiB; default 1,024 MiB. */
+  /** Memory for memtables, cached blocks, filters and indexes. 1 MiB to 64 GiB; default 256 MiB. */
   readonly memoryBytesMax?: number | undefined
+  /** Size of a memtable. 0 or 4 KiB to an eighth of `memoryBytesMax`; default 0: that eighth. */
+  readonly memtableBytes?: number | undefined
+  /** How blocks of tables are compressed. 'none', 'deflate'; default 'none'. */
+  readonly compression?: Compression | undefined
+  /** Writes are refused while the disk has fewer bytes free. 0 to 1 TiB; default 64 MiB. */
+  readonly diskReserveBytes?: number | undefined
   /** Largest value, in bytes. 1 to 16 MiB; default 1 MiB. */
   readonly maxValueBytes?: number | undefined
   /** Stamps further ahead are refused. 1,000 to 3,600,000; default 10,000. */
@@ -114,7 +120,30 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
   },
   syncIntervalMs: integer(1_000, 1, 3_600_000, "With sync 'periodic': milliseconds to a sync."),
   segmentBytes: integer(64 * MIB, 1024, 1024 * MIB, 'Size of a commit log file, in bytes.'),
-  memoryBytesMax: integer(1024 * MIB, MIB, 65_536 * MIB, 'Memory for cells, in bytes.'),
+  memoryBytesMax: integer(
+    256 * MIB,
+    MIB,
+    65_536 * MIB,
+    'Bytes of memory for memtables, cached blocks, filters and indexes.',
+  ),
+  memtableBytes: integer(
+    0,
+    0,
+    1024 * MIB,
+    'Bytes of a memtable, at most an eighth of memoryBytesMax; 0: that eighth, at most 64 MiB.',
+  ),
+  compression: {
+    type: 'choice',
+    default: 'none',
+    choices: ['none', 'deflate'],
+    doc: 'How blocks of tables are compressed.',
+  },
+  diskReserveBytes: integer(
+    64 * MIB,
+    0,
+    1024 * 1024 * MIB,
+    'Writes are refused while the disk has fewer bytes free.',
+  ),
   maxValueBytes: integer(VALUE_BYTES_DEFAULT, 1, VALUE_BYTES_MAX, 'Largest value, in bytes.'),
   maxClockAheadMs: integer(10_000, 1_000, 3_600_000, 'Stamps further ahead are refused.'),
   reserveAheadMs: integer(1_000, 100, 5_000, 'How far ahead stamps are reserved on disk.'),

@@ -1,35 +1,43 @@
-import type { Clock, Disk, DiskLock, Logger, Timers } from '@cassiopeia/env'
+import { type DiskLock, nodePorts } from '@cassiopeia/env'
 import { CassioError } from '@cassiopeia/protocol'
+import { LogReplay } from './commit-log/replay'
 import { LogWriter } from './commit-log/writer'
-import { LogStore } from './log-store'
-import { Arena } from './memtable/arena'
-import { Memtable } from './memtable/memtable'
+import { Generation } from './engine/generation'
+import { SpaceWatch } from './engine/space-watch'
+import { StoreEngine, type StorePorts } from './engine/store-engine'
+import { TableSet } from './engine/table-set'
+import { KeyValueStore } from './key-value/key-value-store'
+import { Manifest } from './manifest/manifest'
 import { parseStoreOptions, type StoreOptions, type StoreSettings } from './options'
-import { Recovery } from './recovery'
-import type { Store } from './store'
+import type { CellStore } from './store'
 import { messageOf, systemCode } from './system-error'
+import { BlockCache } from './table/block-cache'
 
-export interface StorePorts {
-  readonly disk: Disk
-  readonly timers: Timers
-  readonly clock: Clock
-  readonly logger: Logger
-}
-
-const CHUNK_BYTES_MIN = 64 * 1024
-const CHUNK_BYTES_MAX = 4 * 1024 * 1024
-/** Chunks are not shared between segments and count as a whole: they must be small beside both. */
-const CHUNKS_MIN = 16
-const SEGMENTS_MIN = 16
+/** Memory beside memtables and caches: what workers sort and write with. */
+const WORKER_SHARE = 1 / 16
+/** Memtables that exist at a time, the copy that is being flushed among them. */
+const MEMTABLES = 4
+const CACHE_BYTES_MIN = 64 * 1024
 
 /**
- * Opens the store in `options.directory`, making it when it is missing, and replays its log.
+ * Opens the key-value store in `options.directory`, making it when it is missing.
  *
+ * @param ports The outside world; by default the real one, without a log.
  * @throws CassioError CASSIO_CONFIG: wrong options; CASSIO_LOCKED: another process has the
  * directory; CASSIO_CORRUPT: damage that no crash explains; CASSIO_STORAGE: the disk refused.
  */
-export async function openStore(options: StoreOptions, ports: StorePorts): Promise<Store> {
-  const settings = withSegmentsInMemory(parseStoreOptions(options))
+export async function openStore(
+  options: StoreOptions,
+  ports: StorePorts = nodePorts(),
+): Promise<KeyValueStore> {
+  const { partitionOf, partitions } = parseStoreOptions(options)
+  const cells = await openCellStore(options, ports)
+  return new KeyValueStore(cells, { clock: ports.clock, partitionOf, partitions })
+}
+
+/** The same without its friendly face: cells with stamps of the caller's. Throws as `openStore`. */
+export async function openCellStore(options: StoreOptions, ports: StorePorts): Promise<CellStore> {
+  const settings = parseStoreOptions(options)
   try {
     await ports.disk.makeDirectory(settings.directory)
     const lock = await ports.disk.lock(`${settings.directory}/LOCK`)
@@ -47,42 +55,78 @@ export async function openStore(options: StoreOptions, ports: StorePorts): Promi
   }
 }
 
-/** Garbage can leave memory by whole segments only: several have to fit. */
-function withSegmentsInMemory(settings: StoreSettings): StoreSettings {
-  const { segmentBytes, memoryBytesMax } = settings
-  return {
-    ...settings,
-    segmentBytes: Math.min(segmentBytes, Math.floor(memoryBytesMax / SEGMENTS_MIN)),
-  }
-}
-
 async function openLocked(
   settings: StoreSettings,
   ports: StorePorts,
   lock: DiskLock,
-): Promise<Store> {
-  const share = Math.floor(settings.segmentBytes / CHUNKS_MIN)
-  const arena = new Arena(Math.min(Math.max(share, CHUNK_BYTES_MIN), CHUNK_BYTES_MAX))
-  const memtable = new Memtable(arena)
-  const directory = `${settings.directory}/commit-log`
-  await ports.disk.makeDirectory(directory)
-  const recovery = new Recovery(directory, settings, ports, arena, memtable)
-  const { sealed, report } = await recovery.run()
-  const log: LogWriter = new LogWriter(
-    { ...settings, directory },
-    ports,
-    sealed,
-    () => arena.segmentsInUse()[0]?.number ?? 0,
-    (error) => store.fail(error),
-  )
-  const { timers, logger } = ports
-  const release = () => lock.release()
-  const store = new LogStore(
-    settings,
-    { arena, memtable, recovered: report, timers, logger, release },
-    log,
-  )
-  return store
+): Promise<CellStore> {
+  const { directory } = settings
+  const { disk, logger, clock } = ports
+  const startedMs = clock.monotonicMs()
+  const logDirectory = `${directory}/commit-log`
+  const tableDirectory = `${directory}/tables`
+  await disk.makeDirectory(logDirectory)
+  await disk.makeDirectory(tableDirectory)
+  const manifest = await Manifest.open(disk, directory)
+  const space = new SpaceWatch(directory, settings.diskReserveBytes, ports)
+  const cache = new BlockCache(cacheBytes(settings), settings.blockBytes)
+  let engine: StoreEngine | undefined
+  const onFailed = (cause: unknown) => engine?.fail(cause)
+  const tables = await TableSet.open({
+    directory: tableDirectory,
+    disk,
+    logger,
+    manifest,
+    cache,
+    onFailed,
+  })
+  try {
+    const begin = () => new Generation(settings.memtableBytes)
+    const generations = [begin()]
+    const replay = new LogReplay(logDirectory, manifest.state.logFirst, ports, {
+      beginSegment(number) {
+        const last = generations.at(-1)!
+        if (last.usedBytes >= settings.memtableBytes) generations.push(begin())
+        generations.at(-1)!.firstSegment ??= number
+      },
+      cell(cell, at, size) {
+        generations.at(-1)!.replay(cell, at, size, settings.partitionOf)
+      },
+    })
+    const { sealed, report } = await replay.run()
+    await tables.removeStrangers()
+    // What was replayed came from the log; it is not to be written to it.
+    for (const { arena } of generations) arena.takeRanges()
+    const recovered = {
+      ...report,
+      tables: manifest.state.tables.length,
+      durationMs: clock.monotonicMs() - startedMs,
+    }
+    logger.info('store opened', { ...recovered })
+    const log = new LogWriter(
+      { ...settings, directory: logDirectory },
+      ports,
+      sealed,
+      manifest.state.logFirst,
+      onFailed,
+    )
+    await space.look()
+    engine = new StoreEngine(
+      { settings, ports, lock, tables, cache, space, generations, recovered },
+      log,
+    )
+    return engine
+  } catch (error) {
+    space.close()
+    await tables.close()
+    throw error
+  }
+}
+
+/** What the budget leaves for blocks, filters and indexes. */
+function cacheBytes({ memoryBytesMax, memtableBytes }: StoreSettings): number {
+  const left = memoryBytesMax * (1 - WORKER_SHARE) - MEMTABLES * memtableBytes
+  return Math.max(CACHE_BYTES_MIN, Math.floor(left))
 }
 
 function asOpeningError(directory: string, error: unknown): CassioError {

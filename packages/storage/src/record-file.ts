@@ -1,6 +1,8 @@
 import type { Disk } from '@cassiopeia/env'
 import { CassioError, crc32 } from '@cassiopeia/protocol'
 import { parentOf } from './directory'
+import { removeIfThere } from './remove-if-there'
+import { syncDirectory, syncFile } from './sync-file'
 import { systemCode } from './system-error'
 
 /**
@@ -61,25 +63,17 @@ export async function writeRecord(disk: Disk, path: string, payload: Buffer): Pr
   header.writeUInt32BE(payload.length, 8)
   header.writeUInt32BE(crcOf(header, payload), CRC_AT)
   const aside = `${path}.aside`
+  // A crash between writing aside and renaming leaves the file aside.
   await removeIfThere(disk, aside)
   const file = await disk.open(aside, 'create')
   try {
     await file.append([header, payload])
-    await file.sync()
+    await syncFile(file)
   } finally {
     await file.close()
   }
   await disk.rename(aside, path)
-  await disk.syncDirectory(parentOf(path))
-}
-
-/** A crash between writing aside and renaming leaves the file aside. */
-async function removeIfThere(disk: Disk, path: string): Promise<void> {
-  try {
-    await disk.unlink(path)
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error
-  }
+  await syncDirectory(disk, parentOf(path))
 }
 
 function faultOf(bytes: Buffer): string | undefined {

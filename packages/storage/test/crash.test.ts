@@ -1,178 +1,121 @@
-import type { DiskFault, SimProcess, Simulation } from '@cassiopeia/env'
+import type { CrashMode, DiskFault, SimProcess, Simulation } from '@cassiopeia/env'
 import type { CassioError } from '@cassiopeia/protocol'
-import {
-  describeCells,
-  logFile,
-  Model,
-  makeCell,
-  openClient,
-  recordingDisk,
-  simulate,
-  type TestClient,
-  testSeeds,
-} from './support'
+import { testPoints } from './crash-points'
+import { CrashWorkload, expectIntact } from './crash-workload'
+import { makeCell, openClient, recordingDisk, simulate, testSeeds } from './support'
 
-/** Small segments, so that the workload rolls several times. */
-const segmentBytes = 1_024
+/** Beyond the last call, for the calls of openings that retries and waiting make longer. */
+const CALLS_MORE = 20
 
-interface Attempt {
-  readonly cell: Buffer
-  state: 'given' | 'acknowledged' | 'refused' | 'unknown'
+function newRun(seed: number): { sim: Simulation; node: SimProcess; run: CrashWorkload } {
+  const { sim, node } = simulate(seed)
+  return { sim, node, run: new CrashWorkload(sim, node) }
 }
 
-interface Run {
-  readonly attempts: Attempt[]
-  readonly fatal: CassioError[]
-  finished: boolean
+async function callsOfWorkload(): Promise<number> {
+  const { node, run } = newRun(1)
+  await run.runToEnd()
+  return node.disk.ioCalls + CALLS_MORE
 }
 
-/**
- * The fixed workload: opens, writes groups of cells over few keys, reopens in the middle, closes. It
- * rolls segments, cleans them and drops some.
- */
-async function workload(node: SimProcess, run: Run): Promise<void> {
-  const onFatal = (error: CassioError) => run.fatal.push(error)
-  for (let half = 0; half < 2; half += 1) {
-    const client = await openClient(node.ports, { segmentBytes, onFatal })
-    for (let group = 0; group < 9; group += 1) {
-      await Promise.all(
-        Array.from({ length: 1 + (group % 4) }, (_, i) => attempt(client, run, half, group, i)),
-      )
-    }
-    await client.store.close()
-  }
-  run.finished = true
+/** Lets the workload go on up to an I/O call, and then ends the process. */
+async function crashAt(call: number, seed: number, crash: CrashMode | 'kill' | undefined) {
+  const world = newRun(seed)
+  const { sim, node, run } = world
+  void run.run()
+  await sim.runUntil(() => node.disk.ioCalls >= call || run.finished)
+  end(node, crash)
+  return world
 }
 
-async function attempt(client: TestClient, run: Run, half: number, group: number, i: number) {
-  const ms = 1_000 + run.attempts.length
-  const key = `key-${(half * 5 + group * 3 + i) % 11}`
-  const cell = makeCell({ key, ms, value: Buffer.alloc(20 + group * 17, i + 1) })
-  const made: Attempt = { cell, state: 'given' }
-  run.attempts.push(made)
-  try {
-    await client.write(cell)
-    made.state = 'acknowledged'
-  } catch (error) {
-    made.state = (error as CassioError).applied === 'none' ? 'refused' : 'unknown'
-  }
+/** @param crash Undefined: a power cut whose mode is drawn. */
+function end(node: SimProcess, crash: CrashMode | 'kill' | undefined): void {
+  if (crash === 'kill') node.kill()
+  else node.powerCut(crash)
+  node.restart()
 }
 
-function newRun(): Run {
-  return { attempts: [], fatal: [], finished: false }
-}
-
-/**
- * What was acknowledged is there, what was refused is not, the rest may be either; and the store
- * takes writes again.
- */
-async function expectIntact(sim: Simulation, node: SimProcess, run: Run): Promise<void> {
-  node.disk.faults.clear()
-  await sim.run(async () => {
-    const client = await openClient(node.ports, { segmentBytes })
-    for (const key of new Set(run.attempts.map(({ cell }) => keyOf(cell)))) {
-      const ofKey = run.attempts.filter(({ cell }) => keyOf(cell) === key)
-      const found = client.read(key)
-      const floor = ofKey.findLastIndex(({ state }) => state === 'acknowledged')
-      const allowed = ofKey
-        .slice(Math.max(floor, 0))
-        .filter(({ state }) => state !== 'refused')
-        .map(({ cell }) => cell.toString('hex'))
-      if (found !== undefined) expect(allowed).toContain(found.toString('hex'))
-      else expect(floor).toBe(-1)
-    }
-    const cell = makeCell({ key: 'afterwards', ms: 9_999 })
-    await client.write(cell)
-    await client.store.close()
-    const again = await openClient(node.ports, { segmentBytes })
-    expect(again.read('afterwards')).toEqual(cell)
-    await again.store.close()
+describe('crash', () => {
+  test('crash: the workload: does all that a store does to its disk', async () => {
+    const { node, run } = newRun(1)
+    await run.runToEnd()
+    expect(run.problems).toEqual([])
+    expect(run.snapshots).toHaveLength(2)
+    expect(node.disk.ioCalls).toBeGreaterThan(1_000)
+    const [first, second] = run.stats
+    expect(first!.flushes).toBeGreaterThan(3)
+    expect(first!.compactions).toBeGreaterThan(2)
+    expect(first!.tables).toBeGreaterThan(2)
+    expect(first!.bytesCompacted).toBeGreaterThan(3 * 4_096)
+    expect(first!.tombstonesForgotten).toBeGreaterThan(0)
+    expect(second!.recovered.cells).toBeGreaterThan(0)
+    expect(second!.recovered.tables).toBeGreaterThan(2)
+    expect(second!.tombstonesForgotten).toBeGreaterThan(0)
+    expect(second!.logSegments).toBeGreaterThan(1)
+    expect(node.disk.paths().some((path) => path.endsWith('0000001.log'))).toBe(false)
+    expect(first!.writes + second!.writes).toBeGreaterThan(150)
+    node.kill()
+    node.restart()
+    await expectIntact(run)
   })
-}
 
-function keyOf(cell: Buffer): string {
-  return cell.toString('latin1', 32, 32 + cell.readUInt16BE(4))
-}
-
-async function ioCallsOfWorkload(): Promise<number> {
-  const { sim, node } = simulate(1)
-  await sim.run(workload(node, newRun()))
-  expect(node.disk.paths()).not.toContain(logFile(1))
-  return node.disk.ioCalls
-}
-
-describe('store', () => {
-  for (const crash of ['kill', 'keep', 'drop', 'mixed'] as const) {
-    test(`store: crash at each I/O call: opens with all that was acknowledged (${crash})`, async () => {
-      const calls = await ioCallsOfWorkload()
-      expect(calls).toBeGreaterThan(60)
-      for (let call = 1; call <= calls; call += 1) {
-        for (let seed = 1; seed <= (crash === 'mixed' || crash === 'kill' ? 5 : 1); seed += 1) {
-          const { sim, node } = simulate(seed)
-          const run = newRun()
-          void workload(node, run)
-          await sim.runUntil(() => node.disk.ioCalls >= call || run.finished)
-          if (crash === 'kill') node.kill()
-          else node.powerCut(crash)
-          node.restart()
-          await expectIntact(sim, node, run)
-        }
-      }
-    })
+  for (const [crash, seeds] of [
+    ['kill', 2],
+    ['keep', 1],
+    ['drop', 1],
+    ['mixed', 3],
+  ] as const) {
+    testPoints(
+      `crash: at each I/O call: opens with all that was acknowledged (${crash})`,
+      { calls: callsOfWorkload, sample: 45, seeds },
+      async (call, seed) => {
+        const { run } = await crashAt(call, seed, crash)
+        expect(run.problems).toEqual([])
+        await expectIntact(run)
+      },
+    )
   }
 
-  test('store: crash at each I/O call of an opening after a crash: opens the next time', async () => {
-    const calls = await ioCallsOfWorkload()
-    for (let first = 5; first < calls; first += 7) {
-      for (let second = 1; second <= 24; second += 1) {
-        const { sim, node } = simulate(first * 100 + second)
-        const run = newRun()
-        void workload(node, run)
-        await sim.runUntil(() => node.disk.ioCalls >= first || run.finished)
-        node.powerCut()
-        node.restart()
-        const limit = node.disk.ioCalls + second
+  testPoints(
+    'crash: again during the opening after a crash: opens the next time',
+    { calls: callsOfWorkload, sample: 45, seeds: 2 },
+    async (call, seed) => {
+      const { sim, node, run } = await crashAt(call, seed, undefined)
+      for (const calls of [1 + (seed % 7), 1 + (call % 61)]) {
+        const limit = node.disk.ioCalls + calls
         let opened = false
-        void openClient(node.ports, { segmentBytes }).then(() => {
+        void openClient(node.ports).then(() => {
           opened = true
         })
         await sim.runUntil(() => node.disk.ioCalls >= limit || opened)
-        if (second % 2 === 0) node.powerCut()
-        else node.kill()
-        node.restart()
-        await expectIntact(sim, node, run)
+        end(node, call % 3 === 0 ? 'kill' : undefined)
       }
-    }
-  })
+      await expectIntact(run)
+    },
+  )
+})
 
-  for (const fault of ['EIO', 'ENOSPC', 'short-write'] as const satisfies DiskFault[]) {
+describe('disk faults', () => {
+  for (const fault of ['EIO', 'ENOSPC', 'short-write'] satisfies DiskFault[]) {
     for (const permanent of [false, true]) {
-      const times = permanent ? 'for good' : 'once'
-      test(`store: each I/O call fails: no false acknowledgement (${fault}, ${times})`, async () => {
-        const calls = await ioCallsOfWorkload()
-        for (let call = 1; call <= calls; call += 1) {
-          for (const end of ['kill', 'drop'] as const) {
-            const { sim, node } = simulate(call)
-            node.disk.faults.failCall(call, fault, { permanent })
-            const run = newRun()
-            const failed = await sim.run(workload(node, run).then(() => undefined, asError))
-            // Whatever the fault met, every write was answered and the failure was told.
-            expect(run.attempts.filter(({ state }) => state === 'given')).toEqual([])
-            expect(run.fatal.length).toBeLessThanOrEqual(2)
-            if (failed !== undefined) {
-              expect(['CASSIO_STORAGE', 'CASSIO_LOCKED']).toContain(failed.code)
-            }
-            if (end === 'kill') node.kill()
-            else node.powerCut('drop')
-            node.restart()
-            await expectIntact(sim, node, run)
-          }
-        }
-      })
+      testPoints(
+        `disk faults: ${fault} at each I/O call ${permanent ? 'and all later ones' : 'once'}: ` +
+          'no hang, no false answer, nothing acknowledged is lost',
+        { calls: callsOfWorkload, sample: 40 },
+        async (call, seed) => {
+          const { node, run } = newRun(seed)
+          node.disk.faults.failCall(call, fault, { permanent })
+          await run.runToEnd()
+          expect(run.problems).toEqual([])
+          node.disk.faults.clear()
+          end(node, call % 2 === 0 ? 'kill' : undefined)
+          await expectIntact(run)
+        },
+      )
     }
   }
 
-  test('store: fsync fails: fatal once, never tried again, reads go on', async () => {
+  test('disk faults: fsync fails: fatal once, never tried again, reads go on', async () => {
     const { sim, node } = simulate(1)
     const calls: string[] = []
     const fatal: CassioError[] = []
@@ -198,7 +141,7 @@ describe('store', () => {
   })
 
   testSeeds(
-    'store: fsync failed, restarted, then power lost: what was read stays',
+    'disk faults: fsync failed, restarted, then power lost: what was read stays',
     20,
     async (seed) => {
       const { sim, node } = simulate(seed)
@@ -230,28 +173,6 @@ describe('store', () => {
       })
     },
   )
-
-  testSeeds('store: power cut at any moment: nothing acknowledged is lost', 200, async (seed) => {
-    const { sim, node } = simulate(seed)
-    const random = sim.random('moment')
-    const model = new Model()
-    const client = await sim.run(openClient(node.ports, { segmentBytes }))
-    for (let i = 0; i < 40; i += 1) {
-      const cell = makeCell({ key: `key-${i % 13}`, ms: 1_000 + i, value: random.bytes(30) })
-      void client.write(cell).then(() => model.write(cell))
-      if (random.chance(0.4)) await sim.advance(random.between(0, 1))
-    }
-    node.powerCut('drop')
-    node.restart()
-    await sim.run(async () => {
-      const again = await openClient(node.ports, { segmentBytes })
-      for (const [key, cell] of model.cells) {
-        const found = again.read(key)
-        expect(found !== undefined && found.readUIntBE(8, 6) >= cell.readUIntBE(8, 6)).toBe(true)
-      }
-      expect(describeCells(await again.all()).length).toBeLessThanOrEqual(13)
-    })
-  })
 })
 
 function asError(error: unknown): CassioError {

@@ -1,157 +1,306 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { KeyedRandom, nodePorts } from '@cassiopeia/env'
-import { cellKey } from '@cassiopeia/protocol'
-import type { StorePorts } from '../src'
+import { KeyedRandom, nodePorts, type SimProcess, type Simulation } from '@cassiopeia/env'
 import {
-  describeCells,
-  expectSame,
+  askModel,
+  askStore,
+  CellMaker,
+  cellsOf,
+  expectAnswer,
+  type Operation,
+  randomOperation,
+  randomOptions,
+  randomStamps,
+  type Stamps,
+  Viewer,
+} from './lockstep-support'
+import {
   Model,
-  makeCell,
   openClient,
-  PARTITIONS,
   simulate,
   type TestClient,
   type TestOptions,
   testSeeds,
 } from './support'
 
-/** Random writes, reads, scans and stops, each compared with the model at once. */
+/** Seeds of each test; more on the command line, for hunting. */
+const MORE = Number(process.env.CASSIO_SEEDS_FACTOR ?? 1)
+
+/** A store under test: its options change whenever it is opened again. */
+interface Place {
+  readonly open: (options: TestOptions) => Promise<TestClient>
+  readonly directory: string
+  readonly wallMs: () => number
+  readonly sleep: (ms: number) => Promise<void>
+}
+
+class StoreUnderTest {
+  private client!: TestClient
+  private options!: TestOptions
+  private snapshots = 0
+  /** Flushes and compactions that nobody waits for. */
+  private background: Promise<void>[] = []
+
+  constructor(
+    private readonly place: Place,
+    private readonly random: KeyedRandom,
+    private readonly stamps: Stamps,
+  ) {}
+
+  async open(): Promise<void> {
+    this.options = { ...randomOptions(this.random, this.stamps), directory: this.place.directory }
+    this.client = await this.place.open(this.options)
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.background)
+    this.background = []
+    await this.client.store.close()
+  }
+
+  /** Performs an operation and compares with the model, which has not seen it yet. */
+  async perform(operation: Operation, model: Model): Promise<void> {
+    const { store } = this.client
+    switch (operation.type) {
+      case 'flush':
+      case 'compact': {
+        const done = operation.type === 'flush' ? store.flush() : store.compact()
+        if (operation.waits) await done
+        else this.background.push(done)
+        return
+      }
+      case 'sleep':
+        return this.place.sleep(operation.ms)
+      case 'snapshot':
+        return this.compareSnapshot(model)
+      case 'verify':
+        expect((await store.verify()).damages).toEqual([])
+        return
+      case 'reopen':
+        await this.close()
+        await this.open()
+        expect(this.client.store.stats().recovered.tornBytes).toBe(0)
+        return this.compareAll(model)
+      default: {
+        const actual = await askStore(this.client, operation)
+        const viewer = new Viewer(this.stamps, this.place.wallMs)
+        expectAnswer(operation, actual, askModel(model.copy(), operation), viewer)
+      }
+    }
+  }
+
+  async compareAll(model: Model, client = this.client): Promise<void> {
+    const cells = await client.all()
+    const viewer = new Viewer(this.stamps, this.place.wallMs)
+    expect(viewer.views(cells)).toEqual(viewer.views(cellsOf(model)))
+  }
+
+  private async compareSnapshot(model: Model): Promise<void> {
+    this.snapshots += 1
+    const directory = `${this.place.directory}-snapshot-${this.snapshots}`
+    await this.client.store.snapshot(directory)
+    const copy = await this.place.open({ ...this.options, directory })
+    await this.compareAll(model, copy)
+    await copy.store.close()
+  }
+}
+
+/** Random operations, each compared with the model at once, on stores that must all answer alike. */
 async function lockstep(
   random: KeyedRandom,
   steps: number,
-  open: (options: TestOptions) => Promise<TestClient>,
+  places: readonly Place[],
 ): Promise<void> {
-  const options: TestOptions = {
-    sync: (['group', 'periodic', 'none'] as const)[random.below(3)],
-    segmentBytes: 1_024 * (1 + random.below(16)),
-  }
-  const keys = 1 + random.below(60)
+  const stamps = randomStamps(random)
+  const stores = places.map((place) => new StoreUnderTest(place, random, stamps))
+  const { wallMs } = places[0]!
+  const maker = new CellMaker(random, 1 + random.below(120), stamps, wallMs)
   const model = new Model()
-  let client = await open(options)
+  for (const store of stores) await store.open()
   for (let step = 0; step < steps; step += 1) {
-    const action = random.below(20)
-    if (action < 12) {
-      const cells = Array.from({ length: 1 + random.below(12) }, () => randomCell(random, keys))
-      const newest = await Promise.all(cells.map((cell) => client.write(cell)))
-      const expected = cells.map((cell) => model.write(cell))
-      expect(newest.map((cell) => cell?.toString('hex'))).toEqual(
-        expected.map((cell) => cell?.toString('hex')),
-      )
-    } else if (action < 16) {
-      const key = randomKey(random, keys)
-      expect(client.read(key)?.toString('hex')).toBe(model.read(key)?.toString('hex'))
-    } else if (action < 19) {
-      const partition = random.below(PARTITIONS)
-      const after = random.chance(0.5) ? Buffer.from(randomKey(random, keys)) : undefined
-      const actual = await client.scan(partition, after)
-      expect(describeCells(actual)).toEqual(describeCells(model.scan(partition, after)))
-    } else if (random.chance(0.3)) {
-      await client.store.close()
-      client = await open(options)
-      await expectSame(client, model)
-      expect(client.store.stats().recovered.tornBytes).toBe(0)
+    const operation = randomOperation(random, maker)
+    for (const store of stores) {
+      try {
+        await store.perform(operation, model)
+      } catch (error) {
+        throw new Error(`step ${step}, ${operation.type}: ${(error as Error).stack}`)
+      }
     }
+    if (operation.type === 'write') for (const cell of operation.cells) model.write(cell)
   }
-  await expectSame(client, model)
-  await client.store.close()
+  for (const store of stores) {
+    await store.compareAll(model)
+    await store.close()
+  }
 }
 
-function randomKey(random: KeyedRandom, keys: number): string {
-  const index = random.below(keys)
-  return index % 7 === 0 ? `key-${index}-${'long'.repeat(index)}` : `key-${index}`
+function simulatedPlace(sim: Simulation, node: SimProcess): Place {
+  return {
+    open: (options) => openClient(node.ports, options),
+    directory: '/data',
+    wallMs: () => node.ports.clock.wallMs(),
+    sleep: (ms) => sim.sleep(ms),
+  }
 }
 
-function randomCell(random: KeyedRandom, keys: number): Buffer {
-  const key = randomKey(random, keys)
-  // Few stamps, so that ties and older writes are common.
-  const stamp = { ms: 1_000 + random.below(20), counter: random.below(2) }
-  if (random.chance(0.2)) return makeCell({ key, ...stamp, tombstone: true })
-  const value = random.bytes(random.chance(0.1) ? random.below(3_000) : random.below(40))
-  const expiry = random.chance(0.1) ? { expiryMs: 1 + random.below(1_000) } : {}
-  return makeCell({ key, ...stamp, value, ...expiry })
-}
-
-describe('store', () => {
+describe('store: lockstep', () => {
   testSeeds(
-    'store: random operations on a simulated disk: as the model (200 steps)',
-    25,
+    'store: random operations on a simulated disk: as the model (300 steps)',
+    20 * MORE,
     async (seed) => {
       const { sim, node } = simulate(seed)
       await sim.run(() =>
-        lockstep(new KeyedRandom(seed, 'lockstep'), 200, (options) =>
-          openClient(node.ports, options),
-        ),
+        lockstep(new KeyedRandom(seed, 'lockstep'), 300, [simulatedPlace(sim, node)]),
       )
     },
   )
 
   testSeeds(
-    'store: random operations on a real disk: as the model (400 steps)',
-    3,
+    'store: the same operations under two sets of options: the same answers (200 steps)',
+    8 * MORE,
     async (seed) => {
-      const directory = mkdtempSync(`${tmpdir()}/cassio-store-`)
-      const ports: StorePorts = nodePorts()
+      const { sim, node } = simulate(seed)
+      const places = [node, sim.process('other')].map((each) => simulatedPlace(sim, each))
+      await sim.run(() => lockstep(new KeyedRandom(seed, 'metamorphic'), 200, places))
+    },
+  )
+
+  testSeeds(
+    'store: random operations on a real disk: as the model (200 steps)',
+    2 * MORE,
+    async (seed) => {
+      const parent = mkdtempSync(`${tmpdir()}/cassio-store-`)
+      const ports = nodePorts()
       try {
-        await lockstep(new KeyedRandom(seed, 'lockstep'), 400, (options) =>
-          openClient(ports, { ...options, directory }),
-        )
+        await lockstep(new KeyedRandom(seed, 'lockstep'), 200, [
+          {
+            open: (options) => openClient(ports, options),
+            directory: `${parent}/data`,
+            wallMs: () => ports.clock.wallMs(),
+            sleep: (ms) => new Promise((resolve) => ports.timers.after(ms, resolve)),
+          },
+        ])
       } finally {
-        rmSync(directory, { recursive: true })
+        rmSync(parent, { recursive: true })
       }
     },
   )
 
   testSeeds(
-    'store: crashes between and during writes: a prefix survives, all that was acknowledged',
-    60,
-    async (seed) => {
-      const { sim, node } = simulate(seed)
-      const random = new KeyedRandom(seed, 'crashes')
-      const segmentBytes = 1_024 * (1 + random.below(8))
-      const model = new Model()
-      let client = await sim.run(openClient(node.ports, { segmentBytes }))
-      for (let round = 0; round < 12; round += 1) {
-        const given: Buffer[] = []
-        let acknowledged = 0
-        for (let turn = random.below(4); turn >= 0; turn -= 1) {
-          for (let i = random.below(8); i >= 0; i -= 1) {
-            const cell = randomCell(random, 20)
-            given.push(cell)
-            void client.write(cell).then(() => {
-              acknowledged += 1
-            })
-          }
-          await sim.advance(random.between(0, 1.5))
-        }
-        if (random.chance(0.5)) node.kill()
-        else node.powerCut()
-        const ports = node.restart()
-        client = await sim.run(openClient(ports, { segmentBytes }))
-        await sim.run(expectPrefix(client, model, given, acknowledged))
-      }
-    },
+    'store: crashes at any moment: a prefix survives, with all that was acknowledged',
+    60 * MORE,
+    (seed) => new CrashRun(seed).run(),
   )
 })
 
-/** The store holds the model and the first of `given`, at least as many as were acknowledged. */
-async function expectPrefix(
-  client: TestClient,
-  model: Model,
-  given: readonly Buffer[],
-  acknowledged: number,
-): Promise<void> {
-  const actual = new Map(
-    (await client.all()).map((cell) => [cellKey(cell, 0).toString('latin1'), cell]),
-  )
-  for (const cell of given.slice(0, acknowledged)) model.write(cell)
-  for (const cell of given.slice(acknowledged)) {
-    if (sameCells(actual, model.cells)) break
-    model.write(cell)
-  }
-  await expectSame(client, model)
+/** The writes of one turn, which survive all together or not at all. */
+interface Turn {
+  readonly cells: readonly Buffer[]
+  acknowledged: boolean
+  /** A flush that began once it was acknowledged has ended. */
+  flushed: boolean
 }
 
-function sameCells(a: Map<string, Buffer>, b: Map<string, Buffer>): boolean {
-  return a.size === b.size && [...a].every(([key, cell]) => b.get(key)?.equals(cell) === true)
+/** One store that is crashed again and again in the middle of its work. */
+class CrashRun {
+  private readonly sim: Simulation
+  private readonly node: SimProcess
+  private readonly random: KeyedRandom
+  private readonly stamps: Stamps
+  private readonly maker: CellMaker
+  /** What is known to have survived, and the turns since. */
+  private readonly model = new Model()
+  private turns: Turn[] = []
+  private options: TestOptions = {}
+  private snapshots = 0
+
+  constructor(seed: number) {
+    const { sim, node } = simulate(seed)
+    this.sim = sim
+    this.node = node
+    this.random = new KeyedRandom(seed, 'crashes')
+    this.stamps = randomStamps(this.random)
+    const wallMs = () => this.node.ports.clock.wallMs()
+    this.maker = new CellMaker(this.random, 1 + this.random.below(60), this.stamps, wallMs)
+  }
+
+  async run(): Promise<void> {
+    const { sim, node, random } = this
+    for (let round = 0; round < 12; round += 1) {
+      const options = randomOptions(random, this.stamps)
+      const opening = openClient(node.ports, options)
+      if (random.chance(0.2)) {
+        // In the middle of recovery.
+        await sim.advance(random.between(0, 5))
+      } else {
+        const client = await sim.run(opening)
+        await sim.run(this.comparePrefix(client))
+        this.options = options
+        for (let turn = random.below(40); turn >= 0; turn -= 1) {
+          this.act(client)
+          await sim.advance(random.chance(0.1) ? random.between(0, 100) : random.between(0, 2))
+        }
+      }
+      this.crash()
+    }
+    await sim.run(async () => this.comparePrefix(await openClient(node.ports, this.options)))
+  }
+
+  /** Begins something and waits for nothing. */
+  private act(client: TestClient): void {
+    const draw = this.random.below(100)
+    if (draw < 75) this.write(client)
+    else if (draw < 85) this.flush(client)
+    else if (draw < 90) void client.store.compact()
+    else if (draw < 95) void client.scan(this.random.below(4))
+    else {
+      this.snapshots += 1
+      void client.store.snapshot(`/snapshot-${this.snapshots}`)
+    }
+  }
+
+  private write(client: TestClient): void {
+    const turn: Turn = { cells: this.maker.cells(8), acknowledged: false, flushed: false }
+    this.turns.push(turn)
+    void Promise.all(turn.cells.map((cell) => client.write(cell))).then(() => {
+      turn.acknowledged = true
+    })
+  }
+
+  private flush(client: TestClient): void {
+    const acknowledged = this.turns.filter((turn) => turn.acknowledged)
+    void client.store.flush().then(() => {
+      for (const turn of acknowledged) turn.flushed = true
+    })
+  }
+
+  private crash(): void {
+    const { node, options, turns } = this
+    if (this.random.chance(0.5)) node.kill()
+    else {
+      node.powerCut()
+      // What was acknowledged before it was synced may be lost.
+      if (options.sync !== 'group') for (const turn of turns) turn.acknowledged &&= turn.flushed
+    }
+    node.restart()
+  }
+
+  /** The store holds the model and the first of the turns, at least those that were acknowledged. */
+  private async comparePrefix(client: TestClient): Promise<void> {
+    const { model, turns } = this
+    const cells = await client.all()
+    const viewer = new Viewer(this.stamps, () => this.node.ports.clock.wallMs())
+    const actual = viewer.views(cells)
+    const required = turns.findLastIndex(({ acknowledged }) => acknowledged) + 1
+    for (const [index, { cells: turn }] of turns.entries()) {
+      if (index >= required && isSame(actual, viewer.views(cellsOf(model)))) break
+      for (const cell of turn) model.write(cell)
+    }
+    expect(actual).toEqual(viewer.views(cellsOf(model)))
+    this.turns = []
+  }
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((view, index) => view === b[index])
 }

@@ -1,4 +1,10 @@
-import type { SimProcess, Simulation } from '@cassiopeia/env'
+import {
+  type Disk,
+  type DiskFile,
+  KeyedRandom,
+  type SimProcess,
+  type Simulation,
+} from '@cassiopeia/env'
 import type { CassioError } from '@cassiopeia/protocol'
 import type { RecoveryReport } from '../src'
 import {
@@ -17,6 +23,7 @@ import {
   simulate,
   type TestClient,
   type TestOptions,
+  testSeeds,
 } from './support'
 
 interface World {
@@ -62,6 +69,13 @@ async function reopen(
   })
 }
 
+/** A store that was opened and closed, with this as its log. */
+async function planted(log: Buffer): Promise<World> {
+  const world = await writtenLog([], {}, 'close')
+  await plant(world.sim, world.node, logFile(1), log)
+  return world
+}
+
 function segmentsOf({ node }: World): number {
   return node.disk.paths().filter((path) => path.endsWith('.log')).length
 }
@@ -72,6 +86,7 @@ function modelOf(cells: readonly Buffer[]): Model {
   return model
 }
 
+const MANIFEST = '/data/MANIFEST'
 const CELLS = Array.from({ length: 4 }, (_, i) =>
   makeCell({ key: `key-${i}`, ms: 1_000 + i, value: `value ${i}` }),
 )
@@ -97,7 +112,7 @@ describe('recovery', () => {
   test('recovery: opened and closed without a write: no file is added', async () => {
     const world = await writtenLog(CELLS, {}, 'close')
     for (let i = 0; i < 3; i += 1) await reopen(world)
-    expect(world.node.disk.paths()).toEqual([logFile(1)])
+    expect(world.node.disk.paths()).toEqual([MANIFEST, logFile(1)])
   })
 
   test('recovery: torn tail of every length: cut at the last whole batch', async () => {
@@ -110,14 +125,7 @@ describe('recovery', () => {
       for (const tail of [Buffer.alloc(0), Buffer.alloc(100), Buffer.alloc(37, 0xa5)]) {
         // A header that is not whole is followed by nothing: batches come only once it is durable.
         if (tail.length > 0 && length < SEGMENT_HEADER_BYTES) continue
-        const world = simulate(1)
-        await world.sim.run(() => world.node.ports.disk.makeDirectory(LOG_DIRECTORY))
-        await plant(
-          world.sim,
-          world.node,
-          logFile(1),
-          Buffer.concat([log.subarray(0, length), tail]),
-        )
+        const world = await planted(Buffer.concat([log.subarray(0, length), tail]))
         const model = modelOf(CELLS.slice(0, batches))
         const report = await reopen(world, (client) => expectSame(client, model))
         expect(report).toMatchObject({ cells: batches, tornBytes: tornBytes + tail.length })
@@ -134,9 +142,7 @@ describe('recovery', () => {
       const log = (await writtenLog(cells, {}, end)).node.disk.peek(logFile(1))
       const counts = { refused: 0, cut: 0 }
       for (let bit = 0; bit < log.length * 8; bit += 1) {
-        const world = simulate(1)
-        await world.sim.run(() => world.node.ports.disk.makeDirectory(LOG_DIRECTORY))
-        await plant(world.sim, world.node, logFile(1), log)
+        const world = await planted(log)
         world.node.disk.flipBit(logFile(1), bit)
         const inLastBatch =
           bit >= 8 * (log.length - (end === 'kill' ? BATCH_BYTES : BATCH_HEADER_BYTES))
@@ -290,12 +296,12 @@ describe('recovery', () => {
     await plant(world.sim, world.node, `${LOG_DIRECTORY}/notes.txt`, Buffer.from('mine'))
     await plant(world.sim, world.node, `${logFile(1)}.aside`, Buffer.from('left by a crash'))
     await reopen(world, (client) => expectSame(client, modelOf(CELLS)))
-    expect(world.node.disk.paths()).toEqual([logFile(1), `${LOG_DIRECTORY}/notes.txt`].sort())
+    expect(world.node.disk.paths()).toEqual([MANIFEST, logFile(1), `${LOG_DIRECTORY}/notes.txt`])
   })
 
   test('recovery: disk full: refused as a failure of the disk, and opens once there is room', async () => {
     const world = await writtenLog(CELLS)
-    world.node.disk.faults.quotaBytes = LOG_BYTES + 10
+    world.node.disk.faults.quotaBytes = LOG_BYTES + world.node.disk.peek(MANIFEST).length + 10
     expect(await reopen(world)).toMatchObject({ code: 'CASSIO_STORAGE' })
     world.node.disk.faults.clear()
     const report = await reopen(world, (client) => expectSame(client, modelOf(CELLS)))
@@ -313,4 +319,175 @@ describe('recovery', () => {
     expect(world.node.disk.peek(logFile(1))).toEqual(before)
     await reopen(world, (client) => expectSame(client, modelOf([...CELLS, more])))
   })
+
+  describe('after flushes', () => {
+    const SMALL = { memtableBytes: 4_096, segmentBytes: 1_024, tableBytes: 4_096 }
+    const many = Array.from({ length: 100 }, (_, i) =>
+      makeCell({ key: `key-${i}`, ms: 1_000 + i, value: Buffer.alloc(200, i) }),
+    )
+
+    test('recovery: flushed: the log is let go of, nothing is replayed', async () => {
+      const { sim, node } = simulate(1)
+      await sim.run(async () => {
+        const client = await openClient(node.ports, { segmentBytes: 1_024 })
+        for (const cell of many) await client.write(cell)
+        expect(client.store.stats().logSegments).toBeGreaterThan(20)
+        await client.store.flush()
+        // The last one goes once there is another.
+        expect(client.store.stats().logSegments).toBe(1)
+        expect(segmentsOf({ sim, node })).toBe(1)
+        await client.write(makeCell({ key: 'more', ms: 1 }))
+        await client.store.flush()
+        expect(segmentsOf({ sim, node })).toBe(1)
+        expect(client.store.stats().logBytes).toBeLessThan(200)
+      })
+      node.kill()
+      node.restart()
+      const report = await reopen({ sim, node }, (client) =>
+        expectSame(client, modelOf([...many, makeCell({ key: 'more', ms: 1 })])),
+      )
+      expect(report).toMatchObject({ segments: 0, cells: 0, tables: 2 })
+      expect(segmentsOf({ sim, node })).toBe(0)
+    })
+
+    test('recovery: a flush with nothing in memory: no table, no change', async () => {
+      const { sim, node } = simulate(1)
+      await sim.run(async () => {
+        const client = await openClient(node.ports)
+        await client.store.flush()
+        await client.store.compact()
+        expect(client.store.stats()).toMatchObject({ flushes: 0, tables: 0, logSegments: 0 })
+        await client.write(makeCell({ key: 'key', ms: 1 }))
+        await client.store.flush()
+        await client.store.flush()
+        expect(client.store.stats()).toMatchObject({ flushes: 1, tables: 1, cells: 1 })
+      })
+    })
+
+    test('recovery: a log of several memtables: all there at once, and written to tables', async () => {
+      const world = await writtenLog(many, { segmentBytes: 1_024 })
+      const { sim, node } = world
+      const model = modelOf(many)
+      await sim.run(async () => {
+        const client = await openClient(node.ports, SMALL)
+        const { recovered } = client.store.stats()
+        expect(recovered).toMatchObject({ cells: 100, tables: 0, tornBytes: 0 })
+        await expectSame(client, model)
+        // Writes go on meanwhile, in the order of their stamps wherever the others are.
+        const older = makeCell({ key: 'key-0', ms: 1 })
+        expect(await client.write(older)).toEqual(many[0])
+        const newer = makeCell({ key: 'key-99', ms: 5_000 })
+        expect(await client.write(newer)).toBeUndefined()
+        model.write(newer)
+        await expectSame(client, model)
+        await sim.sleep(5_000)
+        const stats = client.store.stats()
+        expect(stats.flushes).toBeGreaterThan(3)
+        expect(stats.logBytes).toBeLessThan(4 * 4_096)
+        await expectSame(client, model)
+      })
+      node.kill()
+      node.restart()
+      const again = await reopen(world, (client) => expectSame(client, model))
+      expect((again as RecoveryReport).cells).toBeLessThan(30)
+    })
+
+    testSeeds(
+      'recovery: a log of several memtables, crashed while it is written to tables: all there',
+      40,
+      async (seed) => {
+        const world = await writtenLog(many, { segmentBytes: 1_024 })
+        const { sim, node } = world
+        const random = new KeyedRandom(seed, 'moments')
+        for (let round = 0; round < 4; round += 1) {
+          void openClient(node.ports, SMALL)
+          await sim.advance(random.between(0, 30))
+          if (random.chance(0.5)) node.kill()
+          else node.powerCut()
+          node.restart()
+        }
+        await reopen(world, (client) => expectSame(client, modelOf(many)))
+      },
+    )
+
+    test('recovery: a flush ends while the next memtable’s first batch is on its way: it is kept', async () => {
+      const { sim, node } = simulate(1)
+      const gate = new Gate()
+      const flying = makeCell({ key: 'flying', ms: 2 })
+      await sim.run(async () => {
+        const disk = gate.wrap(node.ports.disk, logFile(2))
+        const client = await openClient({ ...node.ports, disk }, SMALL)
+        await client.write(makeCell({ key: 'large', ms: 1, value: Buffer.alloc(5_000) }))
+        gate.close()
+        const written = client.write(flying)
+        await sim.sleep(1_000)
+        expect(client.store.stats().flushes).toBe(1)
+        gate.open()
+        await written
+      })
+      node.kill()
+      node.restart()
+      await reopen({ sim, node }, async (client) => {
+        expect(client.read('flying')).toEqual(flying)
+      })
+    })
+
+    test('recovery: a memtable begins while another’s first batch is on its way: no shared segment', async () => {
+      const { sim, node } = simulate(1)
+      const gate = new Gate()
+      await sim.run(async () => {
+        const disk = gate.wrap(node.ports.disk, logFile(2))
+        const options = { ...SMALL, segmentBytes: 1_024 * 1_024 }
+        const client = await openClient({ ...node.ports, disk }, options)
+        const large = (key: string, ms: number) => makeCell({ key, ms, value: Buffer.alloc(5_000) })
+        await client.write(large('first', 1))
+        gate.close()
+        const written = [client.write(large('second', 2))]
+        await sim.sleep(1)
+        written.push(client.write(large('third', 3)))
+        await sim.sleep(1)
+        gate.open()
+        await Promise.all(written)
+        expect(node.disk.peek(logFile(2)).includes('third')).toBe(false)
+        expect(node.disk.peek(logFile(3)).includes('third')).toBe(true)
+      })
+    })
+  })
 })
+
+/** Holds back the batches of one file of the log while it is closed. */
+class Gate {
+  private opened: Promise<void> = Promise.resolve()
+  private resolve = () => {}
+
+  close(): void {
+    this.opened = new Promise((resolve) => {
+      this.resolve = resolve
+    })
+  }
+
+  open(): void {
+    this.resolve()
+  }
+
+  wrap(disk: Disk, path: string): Disk {
+    const wrapped: Disk = Object.create(disk)
+    wrapped.open = async (opened, mode) => {
+      const file = await disk.open(opened, mode)
+      if (opened !== path) return file
+      let appends = 0
+      const held: DiskFile = Object.create(file)
+      held.append = async (buffers) => {
+        appends += 1
+        await file.append(buffers)
+        // The first one is the header of the segment.
+        if (appends > 1) await this.opened
+      }
+      held.sync = () => file.sync()
+      held.truncate = (length) => file.truncate(length)
+      held.close = () => file.close()
+      return held
+    }
+    return wrapped
+  }
+}

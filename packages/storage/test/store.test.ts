@@ -1,12 +1,11 @@
-import type { CassioError } from '@cassiopeia/protocol'
-import { openStore } from '../src'
+import { type CassioError, cellKey, keyHash } from '@cassiopeia/protocol'
+import { NEVER_PROVEN, openStore } from '../src'
 import {
   describeCells,
   logFile,
   Model,
   makeCell,
   openClient,
-  PARTITIONS,
   recordingDisk,
   simulate,
   storeOptions,
@@ -66,7 +65,7 @@ describe('store: writing and reading', () => {
       cell.writeUInt32BE(cell.length + 1, 0)
       await expect(client.write(cell)).rejects.toMatchObject({ code: 'CASSIO_INTERNAL' })
       await client.store.close()
-      expect((await openClient(node.ports)).store.stats().keys).toBe(0)
+      expect((await openClient(node.ports)).store.stats().cells).toBe(0)
     })
   })
 
@@ -178,7 +177,7 @@ describe('store: sync modes', () => {
       await client.store.close()
       node.powerCut('drop')
       node.restart()
-      expect((await openClient(node.ports)).store.stats().keys).toBe(20)
+      expect((await openClient(node.ports)).store.stats().cells).toBe(20)
     })
   })
 })
@@ -187,13 +186,13 @@ describe('store: scanning', () => {
   test('store: scan: key order, from above a key, until told to stop', async () => {
     const { sim, node } = simulate(1)
     await sim.run(async () => {
-      const client = await openClient(node.ports, { partitionOf: () => 3, keyHash: () => 7 })
+      const client = await openClient(node.ports, { partitionOf: () => 3 })
       const keys = ['b', 'a', 'ab', 'zz', Buffer.from([0]), Buffer.from([255, 0]), 'B'.repeat(300)]
       const model = new Model()
       for (const key of keys) {
         const cell = makeCell({ key, ms: 1, value: key })
         model.cells.set(key.toString(), cell)
-        await writeTo(client, cell, 3, 7)
+        await writeTo(client, cell, 3)
       }
       const sorted = [...model.cells.values()].sort((x, y) => x.compare(y, 32, undefined, 32))
       expect(describeCells(await client.scan(3))).toEqual(describeCells(sorted))
@@ -201,7 +200,7 @@ describe('store: scanning', () => {
       expect(await client.scan(2)).toEqual([])
       expect(await client.scan(10_000)).toEqual([])
       let visits = 0
-      await client.store.scan(3, undefined, () => {
+      await client.store.scan(3, 3, undefined, () => {
         visits += 1
         return visits < 2
       })
@@ -225,7 +224,7 @@ describe('store: scanning', () => {
       await Promise.all(Array.from({ length: count }, (_, i) => write(i, 1)))
       const seen: string[] = []
       const stamps: number[] = []
-      await client.store.scan(1, undefined, (cell, at) => {
+      await client.store.scan(1, 1, undefined, (cell, at) => {
         seen.push(cell.toString('latin1', at + 32, at + 42))
         stamps.push(cell.readUIntBE(at + 8, 6))
         if (seen.length === 1) {
@@ -236,6 +235,12 @@ describe('store: scanning', () => {
       })
       expect(seen.slice(0, count)).toEqual([...new Set(seen)].sort().slice(0, count))
       expect(stamps[count - 1]).toBe(2)
+      const partitions: number[] = []
+      await client.store.scan(0, 20, undefined, (_cell, _at, partition) => {
+        partitions.push(partition)
+        return true
+      })
+      expect(new Set(partitions)).toEqual(new Set([1]))
     })
   })
 })
@@ -257,32 +262,151 @@ describe('store: limits', () => {
       for (const error of refused) {
         expect(error).toMatchObject({ code: 'CASSIO_OVERLOADED', applied: 'none' })
       }
-      expect(client.store.stats().keys).toBe(7)
+      expect(client.store.stats().cells).toBe(7)
       await client.write(makeCell({ key: 'after', ms: 1 }))
       await client.store.close()
-      expect((await openClient(node.ports)).store.stats().keys).toBe(8)
+      expect((await openClient(node.ports)).store.stats().cells).toBe(8)
     })
   })
 
-  test('store: memory over the limit: writes are refused, reads go on', async () => {
+  test('store: group: all of it or nothing, which is said before anything is given', async () => {
     const { sim, node } = simulate(1)
     await sim.run(async () => {
-      const client = await openClient(node.ports, { memoryBytesMax: 1_024 * 1_024 })
-      let refusal: CassioError | undefined
-      let written = 0
-      while (refusal === undefined && written < 1_000) {
-        const cell = makeCell({ key: `key-${written}`, ms: 1, value: Buffer.alloc(10_000) })
-        refusal = await client.write(cell).then(() => undefined, asError)
-        if (refusal === undefined) written += 1
+      const client = await openClient(node.ports, { pendingBytesMax: 1_024 })
+      const cells = Array.from({ length: 20 }, (_, i) =>
+        makeCell({ key: `key-${i}`, ms: 1, value: Buffer.alloc(100) }),
+      )
+      const bytes = cells.reduce((sum, cell) => sum + cell.length, 0)
+      const written: Promise<Buffer | undefined>[] = []
+      const give = () => {
+        for (const cell of cells) written.push(client.write(cell))
       }
-      expect(refusal).toMatchObject({ code: 'CASSIO_OVERLOADED', applied: 'none' })
-      expect(written).toBeGreaterThan(40)
-      expect(client.store.stats().memoryBytes).toBeLessThanOrEqual(1_024 * 1_024)
-      expect(client.read('key-7')).toBeDefined()
-      // The limit bounds writing only: what is there can always be opened.
+      // Alone it may be larger than the limit.
+      expect(client.store.group(bytes, give)).toBeUndefined()
+      expect(written).toHaveLength(20)
+      const refused = client.store.group(1, () => {
+        throw new Error('called')
+      })
+      expect(refused).toMatchObject({ code: 'CASSIO_OVERLOADED', applied: 'none' })
+      expect(await Promise.all(written)).toEqual(cells.map(() => undefined))
+      expect(client.store.group(bytes, give)).toBeUndefined()
       await client.store.close()
-      const again = await openClient(node.ports, { memoryBytesMax: 1_024 * 1_024 })
-      expect(again.store.stats().keys).toBe(written)
+      const closed = client.store.group(1, give)
+      expect(closed).toMatchObject({ code: 'CASSIO_CLOSED' })
+    })
+  })
+
+  test('store: more than memory holds: writes are slowed, never refused, all are read back', async () => {
+    const { sim, node } = simulate(1)
+    await sim.run(async () => {
+      const options = { memoryBytesMax: 1_024 * 1_024, memtableBytes: 64 * 1_024 }
+      const client = await openClient(node.ports, options)
+      const cells = Array.from({ length: 600 }, (_, i) =>
+        makeCell({ key: `key-${i}`, ms: 1, value: Buffer.alloc(10_000, i) }),
+      )
+      for (const cell of cells) await client.write(cell)
+      const stats = client.store.stats()
+      expect(stats.flushes).toBeGreaterThan(50)
+      expect(stats.memoryBytes).toBeLessThanOrEqual(1_024 * 1_024)
+      expect(stats.logBytes).toBeLessThan(8 * 64 * 1_024)
+      for (let i = 0; i < cells.length; i += 37) {
+        expect(client.read(`key-${i}`)?.equals(cells[i]!)).toBe(true)
+        expect((await client.readLater(`key-${i}`))?.equals(cells[i]!)).toBe(true)
+      }
+      expect(client.store.stats().memoryBytes).toBeLessThanOrEqual(1_024 * 1_024)
+      await client.store.close()
+      const again = await openClient(node.ports, options)
+      expect(await again.all()).toHaveLength(600)
+    })
+  })
+
+  test('store: flushes cannot keep up: writes wait for memory, then go on', async () => {
+    const { sim, node } = simulate(1)
+    await sim.run(async () => {
+      const client = await openClient(node.ports, { memtableBytes: 4_096, sync: 'none' })
+      node.disk.faults.slowFactor = 200
+      const write = (i: number) => makeCell({ key: `key-${i}`, ms: i, value: Buffer.alloc(1_000) })
+      for (let i = 0; i < 40; i += 1) await client.write(write(i))
+      expect(client.store.stats().throttledMs).toBeGreaterThan(100)
+      // Three memtables exist at a time, each with the little more that its last batch brought.
+      expect(client.store.stats().memory.memtables).toBeLessThan(3 * 170_000)
+      node.disk.faults.clear()
+      await client.store.flush()
+      expect(await client.all()).toHaveLength(40)
+    })
+  })
+})
+
+describe('store: newer versions', () => {
+  /** Where the newer cell of 'key' is when an older one is written. */
+  const places: [string, (client: TestClient) => Promise<void>][] = [
+    ['the same memtable', async () => {}],
+    ['an older memtable', async () => {}],
+    ['a table', (client) => client.store.flush()],
+    ['merged tables', (client) => client.store.compact()],
+  ]
+  for (const tombstone of [false, true]) {
+    for (const [place, move] of places) {
+      const what = tombstone ? 'a tombstone' : 'a value'
+      test(`store: write: the newer version is ${what} in ${place}: the sink is told of it`, async () => {
+        const { sim, node } = simulate(1)
+        await sim.run(async () => {
+          const options = { memtableBytes: 4_096, proof: NEVER_PROVEN }
+          const client = await openClient(node.ports, options)
+          const newer = makeCell({ key: 'key', ms: 20, value: tombstone ? '' : 'newer', tombstone })
+          await client.write(newer)
+          await move(client)
+          if (place === 'an older memtable') {
+            // Its flush takes long: it waits while another one takes cells.
+            node.disk.faults.slowFactor = 1_000
+            await client.write(makeCell({ key: 'other', ms: 1, value: Buffer.alloc(5_000) }))
+            await client.write(makeCell({ key: 'another', ms: 2 }))
+            expect(client.store.stats().flushes).toBe(0)
+          }
+          const older = makeCell({ key: 'key', ms: 10, value: 'older' })
+          expect(await client.write(older)).toEqual(newer)
+          // Now that the older one is in a memtable too, that is not where to stop.
+          expect(await client.write(older)).toEqual(newer)
+          const wins = tombstone ? 'tombstone' : 'largest value'
+          const equal = makeCell({ key: 'key', ms: 20, value: 'm' })
+          expect([wins, await client.write(equal)]).toEqual([wins, newer])
+          expect(await client.write(newer)).toBeUndefined()
+          expect(client.read('key')).toEqual(newer)
+          expect(await client.readLater('key')).toEqual(newer)
+          const newest = makeCell({ key: 'key', ms: 21, value: 'newest' })
+          expect(await client.write(newest)).toBeUndefined()
+          expect(client.read('key')).toEqual(newest)
+          node.disk.faults.clear()
+          await client.store.compact()
+          expect(await client.write(newer)).toEqual(newest)
+          expect(await client.all()).toHaveLength(place === 'an older memtable' ? 3 : 1)
+        })
+      })
+    }
+  }
+
+  test('store: newestStamp: of all that is held, wherever it is', async () => {
+    const { sim, node } = simulate(1)
+    await sim.run(async () => {
+      const client = await openClient(node.ports)
+      const newest = () => client.store.newestStamp()?.readUIntBE(0, 6)
+      expect(newest()).toBeUndefined()
+      await client.write(makeCell({ key: 'a', ms: 7 }))
+      await client.write(makeCell({ key: 'b', ms: 5 }))
+      expect(newest()).toBe(7)
+      await client.store.flush()
+      expect(newest()).toBe(7)
+      await client.write(makeCell({ key: 'c', ms: 6 }))
+      expect(newest()).toBe(7)
+      await client.write(makeCell({ key: 'c', ms: 9, tombstone: true }))
+      expect(newest()).toBe(9)
+      await client.store.close()
+      const again = await openClient(node.ports)
+      expect(again.store.newestStamp()?.readUIntBE(0, 6)).toBe(9)
+      await again.store.flush()
+      // A copy, which is the caller's.
+      again.store.newestStamp()!.fill(0)
+      expect(again.store.newestStamp()?.readUIntBE(0, 6)).toBe(9)
     })
   })
 })
@@ -310,7 +434,7 @@ describe('store: opening and closing', () => {
       node.disk.flipBit(logFile(1), 100)
       await expect(openClient(node.ports)).rejects.toMatchObject({ code: 'CASSIO_CORRUPT' })
       node.disk.flipBit(logFile(1), 100)
-      expect(await disk.list('/data')).toEqual(['commit-log'])
+      expect(await disk.list('/data')).toEqual(['MANIFEST', 'commit-log', 'tables'])
       await openClient(node.ports)
     })
   })
@@ -331,7 +455,67 @@ describe('store: opening and closing', () => {
       const afterwards = await client.write(makeCell({ key: 'late', ms: 1 })).catch(asError)
       expect(afterwards).toMatchObject({ code: 'CASSIO_CLOSED' })
       const again = await openClient(node.ports)
-      expect(again.store.stats().keys).toBe(1)
+      expect(again.store.stats().cells).toBe(1)
+    })
+  })
+
+  for (const [what, begin] of [
+    ['a flush', (client) => client.store.flush()],
+    ['a compaction', (client) => client.store.compact()],
+    ['a scan', (client) => client.all()],
+    ['reads', (client) => Promise.all(KEYS.map((key) => client.readLater(key)))],
+    ['a verification', (client) => client.store.verify()],
+    ['a snapshot', (client) => client.store.snapshot('/snapshot')],
+  ] satisfies [string, (client: TestClient) => Promise<unknown>][]) {
+    test(`store: close during ${what}, at any moment: it ends or says closed, nothing is lost`, async () => {
+      for (let moment = 0; moment < 30; moment += 1) {
+        const { sim, node } = simulate(moment)
+        await sim.run(async () => {
+          const options = { memtableBytes: 4_096, tableBytes: 4_096, blockBytes: 512 }
+          const client = await openClient(node.ports, options)
+          await writeKeys(client, 1)
+          await client.store.flush()
+          await writeKeys(client, 2)
+          const outcome = begin(client).then(
+            () => undefined,
+            (error: CassioError) => error.code,
+          )
+          await sim.sleep(moment / 5)
+          const late = client.write(makeCell({ key: 'late', ms: 3 }))
+          await client.store.close()
+          await late
+          expect([undefined, 'CASSIO_CLOSED']).toContain(await outcome)
+          const again = await openClient(node.ports, options)
+          const stamps = (await again.all()).map((cell) => cell.readUIntBE(8, 6))
+          expect(stamps.sort()).toEqual([...KEYS.map(() => 2), 3])
+          await again.store.close()
+          // Not even now does anything of the first one stir.
+          await sim.sleep(10_000)
+        })
+      }
+    })
+  }
+
+  test('store: flush under load: ends though writes never pause', async () => {
+    const { sim, node } = simulate(1)
+    await sim.run(async () => {
+      const client = await openClient(node.ports)
+      let running = true
+      let written = 0
+      const load = Array.from({ length: 4 }, async (_, worker) => {
+        while (running) {
+          written += 1
+          await client.write(makeCell({ key: `key-${worker}-${written}`, ms: written }))
+        }
+      })
+      await sim.sleep(10)
+      const before = written
+      await client.store.flush()
+      await client.store.compact()
+      expect(written).toBeGreaterThan(before)
+      expect(client.store.stats().flushes).toBe(2)
+      running = false
+      await Promise.all(load)
     })
   })
 
@@ -363,35 +547,61 @@ describe('store: opening and closing', () => {
       client.read('key')
       const stats = client.store.stats()
       expect(stats).toMatchObject({
-        keys: 2,
+        cells: 2,
         tombstones: 1,
         cellBytes: cell.length + 36,
         logSegments: 1,
         logBytes: node.disk.peek(logFile(1)).length,
         writes: 2,
         reads: 1,
+        tables: 0,
+        runs: 0,
+        flushes: 0,
+        diskFull: false,
+        damages: [],
       })
       expect(stats.memoryBytes).toBeGreaterThan(stats.cellBytes)
+      await client.store.flush()
+      client.read('key')
+      const flushed = client.store.stats()
+      expect(flushed).toMatchObject({
+        cells: 2,
+        tombstones: 1,
+        cellBytes: cell.length + 36,
+        tables: 1,
+        deleteTables: 1,
+        runs: 2,
+        flushes: 1,
+        // The delete log is asked first.
+        tableLookups: 2,
+        blockReads: 1,
+        bytesTaken: cell.length + 36,
+      })
+      expect(flushed.bytesFlushed).toBe(flushed.tableBytes + flushed.deleteTableBytes)
+      expect(Object.values(flushed.memory).reduce((a, b) => a + b)).toBe(flushed.memoryBytes)
+      await client.write(makeCell({ key: 'more', ms: 1 }))
       await client.store.close()
       const { recovered } = (await openClient(node.ports)).store.stats()
-      expect(recovered).toMatchObject({ segments: 1, cells: 2, tornBytes: 0 })
+      expect(recovered).toMatchObject({ segments: 1, cells: 1, tables: 2, tornBytes: 0 })
     })
   })
 })
 
-function writeTo(
-  client: TestClient,
-  cell: Buffer,
-  partition: number,
-  hash?: number,
-): Promise<void> {
+const KEYS = Array.from({ length: 60 }, (_, i) => `key-${i}`)
+
+async function writeKeys(client: TestClient, ms: number): Promise<void> {
+  await Promise.all(
+    KEYS.map((key) => client.write(makeCell({ key, ms, value: Buffer.alloc(100, ms) }))),
+  )
+}
+
+function writeTo(client: TestClient, cell: Buffer, partition: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const sink = {
       onWritten: () => resolve(),
       onWriteFailed: (_: number, error: Error) => reject(error),
     }
-    const keyNumber = Number(cell.toString('latin1', 36, 42))
-    expect(partition).toBeLessThan(PARTITIONS)
-    client.store.write(cell, 0, partition, hash ?? keyNumber, sink, 0)
+    const key = cellKey(cell, 0)
+    client.store.write(cell, 0, partition, keyHash(key, 0, key.length), sink, 0)
   })
 }

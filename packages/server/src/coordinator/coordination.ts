@@ -6,7 +6,7 @@ import {
   type NodeCause,
   ReplicaOutcome,
 } from '@cassiopeia/protocol'
-import type { Store } from '@cassiopeia/storage'
+import type { CellStore } from '@cassiopeia/storage'
 import type { Counters } from '../metrics'
 import type { ClusterView } from '../topology/cluster-view'
 import type { LoopTime } from '../transport/loop-time'
@@ -47,7 +47,7 @@ export class Coordination {
   private closed = false
 
   constructor(
-    readonly store: Store,
+    readonly store: CellStore,
     readonly stamper: Stamper,
     readonly counters: Counters,
     readonly options: CoordinationOptions,
@@ -174,6 +174,8 @@ const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = Object.
   ],
   [ReplicaOutcome.invalid]: ['CASSIO_INVALID', 'the replica found the request malformed'],
   [ReplicaOutcome.storage]: ['CASSIO_STORAGE', "the replica's disk has failed"],
+  [ReplicaOutcome.diskFull]: ['CASSIO_DISK_FULL', "the replica's disk is full"],
+  [ReplicaOutcome.damaged]: ['CASSIO_CORRUPT', 'the replica has a damaged block there'],
 })
 
 /** A replica's refusal, or its silence (`undefined`), as a cause. */

@@ -1,5 +1,5 @@
 import { ReplicaAnswer } from '@cassiopeia/protocol'
-import type { Store } from '@cassiopeia/storage'
+import type { CellStore } from '@cassiopeia/storage'
 import type { Counters } from '../metrics'
 import type { ClusterView } from '../topology/cluster-view'
 import { Coordination, type CoordinationOptions, type CoordinationPorts } from './coordination'
@@ -20,7 +20,7 @@ export class Coordinator {
   readonly reads: ReadCoordinator
 
   constructor(
-    store: Store,
+    store: CellStore,
     stamper: Stamper,
     counters: Counters,
     options: CoordinationOptions,

@@ -1,4 +1,4 @@
-import { keyHash, partitionOf } from '@cassiopeia/placement'
+import { partitionOf } from '@cassiopeia/placement'
 import {
   CassioError,
   CellFlag,
@@ -8,6 +8,7 @@ import {
   type Explanation,
   formatStamp,
   KEY_BYTES_MAX,
+  keyHash,
   quorum,
   type ReplicaVote,
   VOTE_BYTES,
@@ -16,7 +17,7 @@ import {
   votesAgree,
   writeVote,
 } from '@cassiopeia/protocol'
-import type { Store } from '@cassiopeia/storage'
+import type { CellStore } from '@cassiopeia/storage'
 import type { ClusterView } from '../topology/cluster-view'
 import type { PeerCalls } from '../transport/peer-calls'
 
@@ -34,14 +35,15 @@ interface Ballot {
 /** Holds a vote of all replicas on one key and tells how it went; repairs nothing. */
 export class Explainer {
   constructor(
-    private readonly store: Store,
+    private readonly store: CellStore,
     private readonly calls: PeerCalls,
     private readonly ports: ExplainerPorts,
   ) {}
 
   /** This node's own vote. */
-  vote(key: Buffer): Promise<VoteResult> {
+  vote(view: ClusterView, key: Buffer): Promise<VoteResult> {
     const hash = keyHash(key, 0, key.length)
+    const partition = partitionOf(hash, view.table.partitionBits)
     return new Promise((resolve, reject) => {
       const sink = {
         onRead(_token: number, cell: Buffer | undefined, at: number): void {
@@ -57,7 +59,7 @@ export class Explainer {
           reject(error)
         },
       }
-      this.store.read(key, 0, key.length, 0, hash, sink, 0)
+      this.store.read(key, 0, key.length, partition, hash, sink, 0)
     })
   }
 
@@ -99,7 +101,7 @@ export class Explainer {
     try {
       result =
         peer === undefined
-          ? await this.vote(key)
+          ? await this.vote(view, key)
           : readVote(await this.calls.call(peer, 'vote', params, timeoutMs))
     } catch (error) {
       result = error as CassioError

@@ -14,7 +14,7 @@ import {
   type ScanPage,
   type ScanParams,
 } from '@cassiopeia/protocol'
-import type { Store } from '@cassiopeia/storage'
+import type { CellStore } from '@cassiopeia/storage'
 import { PAGE_BYTES_MAX, PAGE_CELLS_MAX, readPage } from '../replica/page-reader'
 import type { ClusterView } from '../topology/cluster-view'
 import type { PeerCalls } from '../transport/peer-calls'
@@ -48,7 +48,7 @@ interface Share {
  */
 export class Scanner {
   constructor(
-    private readonly store: Store,
+    private readonly store: CellStore,
     private readonly calls: PeerCalls,
     private readonly ports: { nowMs(): number; wallMs(): number },
   ) {}

@@ -13,6 +13,7 @@ import {
   requiredReplicas,
 } from '@cassiopeia/protocol'
 import type { WriteSink } from '@cassiopeia/storage'
+import { writeRefusal } from '../store-refusals'
 import { type Coordination, failureCode, replicaCause, shortfall } from './coordination'
 import { type Requester, serialOf, slotOf, ticketOf, WriteOperation } from './operation'
 import { sendWriteOperation } from './replica-channel'
@@ -94,9 +95,7 @@ export class WriteCoordinator implements WriteSink {
   onWriteFailed(ticket: number, error: CassioError): void {
     const write = this.findOwn(ticket)
     if (write === undefined) return
-    const isBusy = error.code === 'CASSIO_OVERLOADED'
-    const outcome = isBusy ? ReplicaOutcome.overloaded : ReplicaOutcome.storage
-    this.perform(write, write.core.onOutcome(0, outcome))
+    this.perform(write, write.core.onOutcome(0, writeRefusal(error)))
   }
 
   onLost(write: WriteOperation, member: number): void {

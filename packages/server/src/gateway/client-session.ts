@@ -1,4 +1,4 @@
-import { keyHash, partitionOf } from '@cassiopeia/placement'
+import { partitionOf } from '@cassiopeia/placement'
 import {
   Call,
   CassioError,
@@ -17,6 +17,7 @@ import {
   Found,
   isConsistencyCode,
   KEY_BYTES_MAX,
+  keyHash,
   MessageType,
   NotFound,
   Request,

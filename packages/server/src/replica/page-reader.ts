@@ -1,6 +1,6 @@
 import type { PageParams, PageResult } from '@cassiopeia/protocol'
 import { CassioError, cellKey, cellSize, cellWithoutValue } from '@cassiopeia/protocol'
-import type { Store } from '@cassiopeia/storage'
+import type { CellStore } from '@cassiopeia/storage'
 
 /** Bytes of cells in one page, whatever the limit on their number. */
 export const PAGE_BYTES_MAX = 1024 * 1024
@@ -12,14 +12,15 @@ export const PAGE_CELLS_MAX = 10_000
  * One replica's share of a scan: its cells of the partitions named, in order, until the page is full.
  * Tombstones and expired cells are part of it, since another replica may still hold what they cover.
  */
-export async function readPage(store: Store, params: PageParams): Promise<PageResult> {
+export async function readPage(store: CellStore, params: PageParams): Promise<PageResult> {
   const cells: [number, Buffer][] = []
   let bytes = 0
   let examined = 0
   for (const [i, partition] of params.partitions.entries()) {
     let until: Buffer | undefined
     let isFull = false
-    await store.scan(partition, i === 0 ? params.afterKey : undefined, (cell, at) => {
+    const afterKey = i === 0 ? params.afterKey : undefined
+    await store.scan(partition, partition, afterKey, (cell, at) => {
       const key = cellKey(cell, at)
       if (params.prefix === undefined || startsWith(key, params.prefix)) {
         const copy = params.keysOnly

@@ -1,4 +1,4 @@
-import { keyHash, partitionOf } from '@cassiopeia/placement'
+import { partitionOf } from '@cassiopeia/placement'
 import {
   type CassioError,
   CELL_HEADER_BYTES,
@@ -7,6 +7,7 @@ import {
   cellKeyLength,
   cellSize,
   KEY_BYTES_MAX,
+  keyHash,
   MessageType,
   ReadMode,
   ReplicaAnswer,
@@ -16,9 +17,10 @@ import {
   VOTE_BYTES,
   writeVote,
 } from '@cassiopeia/protocol'
-import type { ReadSink, Store, WriteSink } from '@cassiopeia/storage'
+import type { CellStore, ReadSink, WriteSink } from '@cassiopeia/storage'
 import type { Stamper } from '../coordinator/stamper'
 import type { Counters } from '../metrics'
+import { readRefusal, writeRefusal } from '../store-refusals'
 import type { ClusterView } from '../topology/cluster-view'
 import type { Link } from '../transport/link'
 import type { LoopTime } from '../transport/loop-time'
@@ -38,7 +40,7 @@ export class ReplicaService implements WriteSink, ReadSink {
   private readonly free: number[] = []
 
   constructor(
-    private readonly store: Store,
+    private readonly store: CellStore,
     private readonly stamper: Stamper,
     private readonly counters: Counters,
     private readonly time: LoopTime,
@@ -93,10 +95,8 @@ export class ReplicaService implements WriteSink, ReadSink {
   }
 
   onWriteFailed(token: number, error: CassioError): void {
-    const isBusy = error.code === 'CASSIO_OVERLOADED'
-    const outcome = isBusy ? ReplicaOutcome.overloaded : ReplicaOutcome.storage
     this.counters.refusals += 1
-    this.answer(token, MessageType.WRITE_ACK, outcome, 0)
+    this.answer(token, MessageType.WRITE_ACK, writeRefusal(error), 0)
   }
 
   onRead(token: number, cell: Buffer | undefined, at: number): void {
@@ -118,9 +118,9 @@ export class ReplicaService implements WriteSink, ReadSink {
     }
   }
 
-  onReadFailed(token: number): void {
+  onReadFailed(token: number, error: CassioError): void {
     this.counters.refusals += 1
-    this.answer(token, MessageType.READ_ACK, ReplicaOutcome.storage, 0)
+    this.answer(token, MessageType.READ_ACK, readRefusal(error), 0)
   }
 
   private refusalOf(buffer: Buffer, from: number, to: number): ReplicaOutcome | undefined {

@@ -1,4 +1,5 @@
 import type { Disk, DiskFile } from '@cassiopeia/env'
+import { syncDirectory, syncFile } from '../sync-file'
 import {
   BATCH_HEADER_BYTES,
   encodeBatchHeader,
@@ -26,15 +27,16 @@ export class Segment {
 
   /**
    * Makes the file. When this resolves, the file and its header survive a power cut, so whatever
-   * recovery finds behind a segment header was written after that header was durable.
+   * recovery finds behind a segment header was written after that header was durable. When it
+   * rejects, the file may be there; making it again needs `removeIfThere` first.
    */
   static async create(disk: Disk, directory: string, header: SegmentHeader): Promise<Segment> {
     const file = await disk.open(`${directory}/${segmentName(header.number)}`, 'create')
     try {
       const bytes = encodeSegmentHeader(header)
       await file.append([bytes])
-      await file.sync()
-      await disk.syncDirectory(directory)
+      await syncFile(file)
+      await syncDirectory(disk, directory)
       return new Segment(header.number, file, segmentSeed(bytes))
     } catch (error) {
       await file.close()
@@ -42,12 +44,20 @@ export class Segment {
     }
   }
 
-  /** Appends one batch. Call again only once the promise has settled; a rejection is fatal. */
+  /** Appends one batch. Call again only once the promise has settled. */
   async append(cellCount: number, cells: readonly Buffer[]): Promise<void> {
     encodeBatchHeader(this.batchHeader, this.seed, this.bytes, this.durableBytes, cellCount, cells)
     await this.file.append([this.batchHeader, ...cells])
     this.bytes += BATCH_HEADER_BYTES
     for (const range of cells) this.bytes += range.length
+  }
+
+  /**
+   * Cuts off what an `append` that was rejected for want of space has written, so that the next
+   * batch takes its place. Nothing of it can count meanwhile: a part of a batch fails its checksum.
+   */
+  async rewind(): Promise<void> {
+    await this.file.truncate(this.bytes)
   }
 
   /**
@@ -58,7 +68,7 @@ export class Segment {
   sync(): Promise<void> {
     this.lastSync = this.lastSync.then(async () => {
       const bytes = this.bytes
-      await this.file.sync()
+      await syncFile(this.file)
       this.durableBytes = bytes
     })
     return this.lastSync

@@ -1,7 +1,9 @@
 import type { Clock, Disk, Timer, Timers } from '@cassiopeia/env'
 import { invariant } from '../invariant'
 import type { SyncMode } from '../options'
-import { BATCH_HEADER_BYTES, SEGMENT_HEADER_BYTES, segmentName } from './format'
+import { removeIfThere } from '../remove-if-there'
+import { isDiskFull } from '../sync-file'
+import { SEGMENT_HEADER_BYTES, segmentName } from './format'
 import { Segment } from './segment'
 
 export interface LogSettings {
@@ -32,55 +34,58 @@ export interface SealedSegment {
  *
  * A segment is synced before its successor is made, in every mode. So damage in a segment that is
  * not the last is never the trace of a crash, and recovery may refuse it.
+ *
+ * After a rejection with ENOSPC (`isDiskFull`) nothing of the batch counts and the log can go on;
+ * after any other the log must not be written again.
  */
 export class LogWriter {
   /** Successful syncs of segments. */
   syncs = 0
+  /** Bytes written to segments. */
+  written = 0
   private current: Segment | undefined
-  /** Where the next batch goes, and how large that segment will be once all begun ones are in. */
-  private planned: { number: number; bytes: number }
+  /** A segment was begun that could not be finished: its file may lie there. */
+  private halfMade = false
   private syncTimer: Timer | undefined
 
   /**
    * @param sealed The segments that recovery found, oldest first; none of them is appended to. The
    * file of the next one is made when the first batch comes.
-   * @param oldestNeeded The oldest segment that holds a cell still needed, counting nothing that
-   * has not been appended.
+   * @param first The oldest segment that is needed; above `sealed` when none is.
    * @param onSyncFailed A sync in the background failed; the caller must stop writing.
    */
   constructor(
     private readonly settings: LogSettings,
     private readonly ports: LogPorts,
     private readonly sealed: SealedSegment[],
-    private readonly oldestNeeded: () => number,
+    private first: number,
     private readonly onSyncFailed: (error: unknown) => void,
-  ) {
-    this.planned = { number: (sealed.at(-1)?.number ?? 0) + 1, bytes: SEGMENT_HEADER_BYTES }
-  }
+  ) {}
 
-  /** @returns the number of the segment into which a batch that begins to gather now will go. */
-  beginBatch(): number {
-    if (this.planned.bytes >= this.settings.segmentBytes) {
-      this.planned = { number: this.planned.number + 1, bytes: SEGMENT_HEADER_BYTES }
-    }
-    return this.planned.number
-  }
-
-  /** No more cells join the batch; from here on a batch that begins may go to the next segment. */
-  endBatch(cellBytes: number): void {
-    this.planned.bytes += BATCH_HEADER_BYTES + cellBytes
+  /** The number that the next segment will have. */
+  get nextNumber(): number {
+    return Math.max(this.current?.number ?? this.sealed.at(-1)?.number ?? 0, this.first - 1) + 1
   }
 
   /**
-   * Writes a batch, as durably as the mode promises. One at a time, in the order of `beginBatch`.
-   * @param cells Untouched until the promise settles. A rejection is fatal for the log.
+   * Writes a batch, as durably as the mode promises. One at a time.
+   *
+   * @param fresh The batch begins a new segment, whatever the size of the one before.
+   * @param cells Untouched until the promise settles.
    */
-  async append(segment: number, cellCount: number, cells: readonly Buffer[]): Promise<void> {
-    if (this.current?.number !== segment) await this.roll(segment)
-    const current = this.current
-    invariant(current !== undefined, 'there is a segment to append to')
-    await current.append(cellCount, cells)
-    if (this.settings.sync === 'group') await this.syncSegment(current)
+  async append(cellCount: number, cells: readonly Buffer[], fresh: boolean): Promise<void> {
+    if (this.mustRoll(fresh)) await this.roll()
+    const segment = this.current
+    invariant(segment !== undefined, 'there is a segment to append to')
+    const before = segment.bytes
+    try {
+      await segment.append(cellCount, cells)
+    } catch (error) {
+      if (isDiskFull(error)) await segment.rewind()
+      throw error
+    }
+    this.written += segment.bytes - before
+    if (this.settings.sync === 'group') await this.syncSegment(segment)
     else if (this.settings.sync === 'periodic') this.armSync()
   }
 
@@ -93,6 +98,37 @@ export class LogWriter {
     return this.sealed.length + (this.current === undefined ? 0 : 1)
   }
 
+  /** Paths of the segments from `first` on that take no more batches. */
+  sealedPaths(first: number): string[] {
+    return this.sealed
+      .filter(({ number }) => number >= first)
+      .map(({ number }) => this.pathOf(number))
+  }
+
+  /** Ends the current segment: all in it is durable then, and its file is never written again. */
+  async seal(): Promise<void> {
+    const last = this.current
+    if (last === undefined) return
+    this.halt()
+    if (last.durableBytes < last.bytes) await this.syncSegment(last)
+    await last.close()
+    const { number, bytes, durableBytes } = last
+    this.sealed.push({ number, durableBytes, fileBytes: bytes })
+    this.current = undefined
+  }
+
+  /**
+   * Segments below `first` are not needed any more, which the manifest says as durably. Removes
+   * them; recovery removes what a crash leaves.
+   */
+  async dropBelow(first: number): Promise<void> {
+    this.first = Math.max(this.first, first)
+    while (this.sealed.length > 0 && this.sealed[0]!.number < first) {
+      const { number } = this.sealed.shift()!
+      await removeIfThere(this.ports.disk, this.pathOf(number))
+    }
+  }
+
   /**
    * Ends the current segment with an empty batch. It says that all before it is durable, so that
    * recovery can tell damage there from a torn tail.
@@ -103,8 +139,7 @@ export class LogWriter {
     if (current === undefined) return
     try {
       if (current.durableBytes < current.bytes) await this.syncSegment(current)
-      await current.append(0, [])
-      await this.syncSegment(current)
+      await this.appendMark(current)
     } finally {
       await current.close()
     }
@@ -122,37 +157,44 @@ export class LogWriter {
     await this.current?.close()
   }
 
-  private async roll(number: number): Promise<void> {
-    const last = this.current
-    if (last !== undefined) {
-      this.halt()
-      if (last.durableBytes < last.bytes) await this.syncSegment(last)
-      await last.close()
-      const { bytes, durableBytes } = last
-      this.sealed.push({ number: last.number, durableBytes, fileBytes: bytes })
-      this.current = undefined
-    }
-    const previous = this.sealed.at(-1)
-    invariant(number === (previous?.number ?? 0) + 1, 'segment numbers have no gaps')
-    // All that was appended is durable now, so what the newer cells have replaced can go.
-    const first = Math.min(this.oldestNeeded(), number)
-    this.current = await Segment.create(this.ports.disk, this.settings.directory, {
-      number,
-      first: Math.max(first, this.sealed[0]?.number ?? number),
-      createdMs: this.ports.clock.wallMs(),
-      previousBytes: previous?.durableBytes ?? 0,
-    })
-    this.syncs += 1
-    await this.dropBelow(first)
+  private mustRoll(fresh: boolean): boolean {
+    const { current } = this
+    return current === undefined || fresh || current.bytes >= this.settings.segmentBytes
   }
 
-  /** The new segment's header no longer asks for these; recovery removes what a crash leaves. */
-  private async dropBelow(first: number): Promise<void> {
-    const { disk } = this.ports
-    while (this.sealed.length > 0 && this.sealed[0]!.number < first) {
-      const { number } = this.sealed.shift()!
-      await disk.unlink(`${this.settings.directory}/${segmentName(number)}`)
+  private pathOf(number: number): string {
+    return `${this.settings.directory}/${segmentName(number)}`
+  }
+
+  /** On a full disk the segment stays without its mark, as after a crash. */
+  private async appendMark(segment: Segment): Promise<void> {
+    try {
+      await segment.append(0, [])
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      await segment.rewind()
     }
+    await this.syncSegment(segment)
+  }
+
+  private async roll(): Promise<void> {
+    await this.seal()
+    const { disk, clock } = this.ports
+    const { directory } = this.settings
+    const number = this.nextNumber
+    const previous = this.sealed.at(-1)
+    const { first } = this
+    if (this.halfMade) await removeIfThere(disk, this.pathOf(number))
+    this.halfMade = true
+    this.current = await Segment.create(disk, directory, {
+      number,
+      first: Math.min(first, number),
+      createdMs: clock.wallMs(),
+      previousBytes: previous?.number === number - 1 ? previous.durableBytes : 0,
+    })
+    this.halfMade = false
+    this.syncs += 1
+    this.written += SEGMENT_HEADER_BYTES
   }
 
   private async syncSegment(segment: Segment): Promise<void> {

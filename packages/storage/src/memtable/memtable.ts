@@ -1,35 +1,41 @@
 import {
   CELL_HEADER_BYTES,
+  CELL_STAMP_AT,
   cellKeyLength,
   cellSize,
+  compareStamps,
   isTombstone,
   reconcile,
+  STAMP_BYTES,
+  stampMs,
 } from '@cassiopeia/protocol'
 import { invariant } from '../invariant'
 import type { Arena } from './arena'
-import { compareKeys, sameBytes } from './key-bytes'
+import { sameBytes } from './key-bytes'
 
 /** No slot: the key is not there, or the list has ended. */
 export const NO_SLOT = -1
 
 /** Words of a slot: five 32-bit numbers. Links hold a slot's number plus one; 0 ends a list. */
-const TAG = 0
-const CHUNK = 1
-const OFFSET = 2
+export const SLOT_TAG = 0
+export const SLOT_CHUNK = 1
+export const SLOT_OFFSET = 2
 const NEXT_IN_BUCKET = 3
-const NEXT_IN_PARTITION = 4
-const SLOT_WORDS = 5
+export const SLOT_NEXT = 4
+export const SLOT_WORDS = 5
 
 /** Slots and buckets lie in pages, so that growing never copies what is there. */
-const PAGE_BITS = 12
+export const PAGE_BITS = 12
 const PAGE_MASK = (1 << PAGE_BITS) - 1
 const BUCKETS_MIN = 1 << PAGE_BITS
 const BUCKETS_MAX = 2 ** 31
+const BUCKETS_PER_KEY = 2
 const PARTITIONS_MAX = 2 ** 24
 
 /**
- * The newest cell of every key: an index over the arena. A key has one slot, which keeps its number
- * for ever; slots hang in a hash table for reading and in one list per partition for scanning.
+ * The newest cell of every key written since the memtable was begun: an index over its arena. A key
+ * has one slot, which keeps its number; slots hang in a hash table for reading and in one list per
+ * partition for scanning and flushing.
  *
  * The table is Litwin's linear hashing: it grows by splitting one bucket at a time, so no write ever
  * waits for a table to be rehashed. Pure; nothing is allocated per operation.
@@ -41,6 +47,14 @@ export class Memtable {
   tombstones = 0
   /** Bytes of the newest cell of every key. */
   cellBytes = 0
+  /** Milliseconds of the largest stamp of any cell that was offered; -1 when there was none. */
+  maxStampMs = -1
+  /** Where the cells with the smallest and the largest stamp lie. */
+  private minChunk = 0
+  private minOffset = 0
+  private maxChunk = 0
+  private maxOffset = 0
+  private minStampMs = Number.POSITIVE_INFINITY
   private readonly slotPages: Uint32Array[] = []
   private readonly bucketPages: Uint32Array[] = [new Uint32Array(BUCKETS_MIN)]
   private buckets = BUCKETS_MIN
@@ -49,6 +63,11 @@ export class Memtable {
   private partitionHeads = new Uint32Array(64)
 
   constructor(private readonly arena: Arena) {}
+
+  /** Bytes of cells and of their index in use: what counts against the size of a memtable. */
+  get usedBytes(): number {
+    return this.arena.usedBytes + this.keys * (SLOT_WORDS + BUCKETS_PER_KEY) * 4
+  }
 
   /** Memory held by the index. */
   get bytes(): number {
@@ -66,9 +85,9 @@ export class Memtable {
       const slot = link - 1
       const page = this.slotPages[slot >>> PAGE_BITS]!
       const at = (slot & PAGE_MASK) * SLOT_WORDS
-      if (page[at + TAG] === tag) {
-        const cell = this.arena.buffers[page[at + CHUNK]!]!
-        const offset = page[at + OFFSET]!
+      if (page[at + SLOT_TAG] === tag) {
+        const cell = this.arena.buffers[page[at + SLOT_CHUNK]!]!
+        const offset = page[at + SLOT_OFFSET]!
         if (
           cellKeyLength(cell, offset) === to - from &&
           sameBytes(cell, offset + CELL_HEADER_BYTES, key, from, to - from)
@@ -83,12 +102,13 @@ export class Memtable {
 
   /**
    * Offers the cell at `offset` in `chunk` of the arena. It becomes its key's newest unless a newer
-   * one stands there; whichever loses is retired. An equal one takes the place of the older copy.
+   * one stands there. An equal one takes the place of the older copy.
    *
    * @returns NO_SLOT when it is now the newest, or the slot of the newer cell.
    */
   apply(hash: number, partition: number, chunk: number, offset: number): number {
     const cell = this.arena.buffers[chunk]!
+    this.noteStamp(cell, chunk, offset)
     const keyAt = offset + CELL_HEADER_BYTES
     const slot = this.find(hash, cell, keyAt, keyAt + cellKeyLength(cell, offset))
     if (slot === NO_SLOT) {
@@ -98,62 +118,86 @@ export class Memtable {
     }
     const page = this.slotPages[slot >>> PAGE_BITS]!
     const at = (slot & PAGE_MASK) * SLOT_WORDS
-    const oldChunk = page[at + CHUNK]!
-    const oldOffset = page[at + OFFSET]!
+    const oldChunk = page[at + SLOT_CHUNK]!
+    const oldOffset = page[at + SLOT_OFFSET]!
     const oldCell = this.arena.buffers[oldChunk]!
-    if (reconcile(cell, offset, oldCell, oldOffset) < 0) {
-      this.arena.retire(chunk, cellSize(cell, offset))
-      return slot
-    }
-    page[at + CHUNK] = chunk
-    page[at + OFFSET] = offset
+    if (reconcile(cell, offset, oldCell, oldOffset) < 0) return slot
+    page[at + SLOT_CHUNK] = chunk
+    page[at + SLOT_OFFSET] = offset
     this.count(oldCell, oldOffset, -1)
     this.count(cell, offset, 1)
-    this.arena.retire(oldChunk, cellSize(oldCell, oldOffset))
     return NO_SLOT
   }
 
   /** The buffer in which the slot's cell lies now, at `offsetOf(slot)`. */
   cellOf(slot: number): Buffer {
     const page = this.slotPages[slot >>> PAGE_BITS]!
-    return this.arena.buffers[page[(slot & PAGE_MASK) * SLOT_WORDS + CHUNK]!]!
-  }
-
-  /** Whether the slot's cell is the one at `offset` in `chunk`. */
-  isAt(slot: number, chunk: number, offset: number): boolean {
-    const page = this.slotPages[slot >>> PAGE_BITS]!
-    const at = (slot & PAGE_MASK) * SLOT_WORDS
-    return page[at + CHUNK] === chunk && page[at + OFFSET] === offset
+    return this.arena.buffers[page[(slot & PAGE_MASK) * SLOT_WORDS + SLOT_CHUNK]!]!
   }
 
   offsetOf(slot: number): number {
     const page = this.slotPages[slot >>> PAGE_BITS]!
-    return page[(slot & PAGE_MASK) * SLOT_WORDS + OFFSET]!
+    return page[(slot & PAGE_MASK) * SLOT_WORDS + SLOT_OFFSET]!
   }
 
-  /**
-   * The slots of a partition whose keys lie above `afterKey`, in the order of their key bytes. They
-   * stay valid whatever is written later; keys that come later are not among them.
-   */
-  slotsOf(partition: number, afterKey: Buffer | undefined): number[] {
-    const slots: number[] = []
-    let link = this.partitionHeads[partition] ?? 0
-    while (link !== 0) {
-      const slot = link - 1
-      if (afterKey === undefined || this.compareToKey(slot, afterKey) > 0) slots.push(slot)
-      const page = this.slotPages[slot >>> PAGE_BITS]!
-      link = page[(slot & PAGE_MASK) * SLOT_WORDS + NEXT_IN_PARTITION]!
+  /** The largest stamp of any cell that was offered: 16 bytes, a view; undefined without cells. */
+  maxStamp(): Buffer | undefined {
+    return this.stampAt(this.maxChunk, this.maxOffset)
+  }
+
+  /** The smallest, likewise. */
+  minStamp(): Buffer | undefined {
+    return this.stampAt(this.minChunk, this.minOffset)
+  }
+
+  /** Partitions are below this. */
+  get partitionsEnd(): number {
+    return this.partitionHeads.length
+  }
+
+  /** The link to the slot of a partition that was made last; 0 when it has none. */
+  firstLink(partition: number): number {
+    return this.partitionHeads[partition] ?? 0
+  }
+
+  /** The link to the slot that its partition had before; 0 at the end. */
+  linkAfter(slot: number): number {
+    return this.slotPages[slot >>> PAGE_BITS]![(slot & PAGE_MASK) * SLOT_WORDS + SLOT_NEXT]!
+  }
+
+  /** The pages of the slots and the heads of the partitions' lists: they belong to the memtable. */
+  get pages(): { readonly slots: readonly Uint32Array[]; readonly heads: Uint32Array } {
+    return { slots: this.slotPages, heads: this.partitionHeads }
+  }
+
+  private stampAt(chunk: number, offset: number): Buffer | undefined {
+    if (this.maxStampMs < 0) return undefined
+    const at = offset + CELL_STAMP_AT
+    return this.arena.buffers[chunk]!.subarray(at, at + STAMP_BYTES)
+  }
+
+  private noteStamp(cell: Buffer, chunk: number, offset: number): void {
+    const at = offset + CELL_STAMP_AT
+    const ms = stampMs(cell, at)
+    const { buffers } = this.arena
+    if (
+      ms > this.maxStampMs ||
+      (ms === this.maxStampMs &&
+        compareStamps(cell, at, buffers[this.maxChunk]!, this.maxOffset + CELL_STAMP_AT) > 0)
+    ) {
+      this.maxStampMs = ms
+      this.maxChunk = chunk
+      this.maxOffset = offset
     }
-    return slots.sort((a, b) =>
-      compareKeys(this.cellOf(a), this.offsetOf(a), this.cellOf(b), this.offsetOf(b)),
-    )
-  }
-
-  private compareToKey(slot: number, key: Buffer): number {
-    const cell = this.cellOf(slot)
-    const from = this.offsetOf(slot) + CELL_HEADER_BYTES
-    const to = from + cellKeyLength(cell, from - CELL_HEADER_BYTES)
-    return cell.compare(key, 0, key.length, from, to)
+    if (
+      ms < this.minStampMs ||
+      (ms === this.minStampMs &&
+        compareStamps(cell, at, buffers[this.minChunk]!, this.minOffset + CELL_STAMP_AT) < 0)
+    ) {
+      this.minStampMs = ms
+      this.minChunk = chunk
+      this.minOffset = offset
+    }
   }
 
   private count(cell: Buffer, offset: number, by: 1 | -1): void {
@@ -170,15 +214,16 @@ export class Memtable {
     if (partition >= this.partitionHeads.length) this.growPartitions(partition)
     const page = this.slotPages[slot >>> PAGE_BITS]!
     const at = (slot & PAGE_MASK) * SLOT_WORDS
-    page[at + TAG] = tag
-    page[at + CHUNK] = chunk
-    page[at + OFFSET] = offset
-    page[at + NEXT_IN_PARTITION] = this.partitionHeads[partition]!
+    page[at + SLOT_TAG] = tag
+    page[at + SLOT_CHUNK] = chunk
+    page[at + SLOT_OFFSET] = offset
+    page[at + SLOT_NEXT] = this.partitionHeads[partition]!
     this.partitionHeads[partition] = slot + 1
     this.hang(slot, page, at, this.bucketOf(tag))
     this.keys += 1
     // Two buckets a key: chains stay short even in the part of the table not yet split.
-    while (this.buckets < this.keys * 2 && this.buckets < BUCKETS_MAX) this.splitBucket()
+    while (this.buckets < this.keys * BUCKETS_PER_KEY && this.buckets < BUCKETS_MAX)
+      this.splitBucket()
   }
 
   private bucketOf(tag: number): number {
@@ -209,7 +254,7 @@ export class Memtable {
       const page = this.slotPages[slot >>> PAGE_BITS]!
       const at = (slot & PAGE_MASK) * SLOT_WORDS
       link = page[at + NEXT_IN_BUCKET]!
-      this.hang(slot, page, at, this.bucketOf(page[at + TAG]!))
+      this.hang(slot, page, at, this.bucketOf(page[at + SLOT_TAG]!))
     }
   }
 

@@ -1,27 +1,9 @@
 import { KeyedRandom } from '@cassiopeia/env'
-import { cellKey } from '@cassiopeia/protocol'
+import { cellKey, compareStamps, formatStamp, keyHash } from '@cassiopeia/protocol'
 import { Arena } from '../../src/memtable/arena'
 import { Memtable, NO_SLOT } from '../../src/memtable/memtable'
-import {
-  copyCell,
-  describeCells,
-  keyHash,
-  Model,
-  makeCell,
-  PARTITIONS,
-  partitionOf,
-  testSeeds,
-} from '../support'
-
-function put(arena: Arena, memtable: Memtable, cell: Buffer, hash = hashOf(cell)): number {
-  const offset = arena.append(cell, 0, cell.length)
-  return memtable.apply(hash, partitionOf(hash), arena.tailChunk, offset)
-}
-
-function hashOf(cell: Buffer): number {
-  const key = cellKey(cell, 0)
-  return keyHash(key, 0, key.length)
-}
+import { copyCell, describeCells, Model, makeCell, PARTITIONS, testSeeds } from '../support'
+import { put } from './memtable-support'
 
 function find(memtable: Memtable, key: string, hash?: number): Buffer | undefined {
   const bytes = Buffer.from(key)
@@ -30,17 +12,24 @@ function find(memtable: Memtable, key: string, hash?: number): Buffer | undefine
   return copyCell(memtable.cellOf(slot), memtable.offsetOf(slot))
 }
 
-function started(chunkBytes: number): { arena: Arena; memtable: Memtable } {
-  const arena = new Arena(chunkBytes)
-  arena.startSegment(1)
+function started(): { arena: Arena; memtable: Memtable } {
+  const arena = new Arena()
   return { arena, memtable: new Memtable(arena) }
+}
+
+/** The cells of a partition, by following its list. */
+function cellsOf(memtable: Memtable, partition: number): Buffer[] {
+  const cells: Buffer[] = []
+  for (let link = memtable.firstLink(partition); link !== 0; link = memtable.linkAfter(link - 1)) {
+    cells.push(copyCell(memtable.cellOf(link - 1), memtable.offsetOf(link - 1)))
+  }
+  return cells.sort((a, b) => cellKey(a, 0).compare(cellKey(b, 0)))
 }
 
 describe('memtable', () => {
   testSeeds('memtable: random cells: as the model (40,000 operations)', 2, async (seed) => {
     const random = new KeyedRandom(seed, 'memtable')
-    const { arena, memtable } = started(10_000)
-    arena.startSegment(2)
+    const { arena, memtable } = started()
     const model = new Model()
     for (let step = 0; step < 40_000; step += 1) {
       const key = `key-${random.below(12_000)}`
@@ -60,18 +49,17 @@ describe('memtable', () => {
     expect(memtable.keys).toBe(model.cells.size)
     expect(memtable.tombstones).toBe(model.tombstones)
     expect(memtable.cellBytes).toBe(model.cellBytes)
-    // What is not current has been retired, all of it and once.
-    expect(arena.liveBytes).toBe(model.cellBytes)
+    expect(arena.usedBytes).toBeGreaterThan(model.cellBytes)
+    expect(memtable.usedBytes).toBeGreaterThan(arena.usedBytes)
+    expect(memtable.bytes).toBeGreaterThan(memtable.usedBytes - arena.usedBytes)
     for (let partition = 0; partition < PARTITIONS; partition += 1) {
-      const cells = memtable
-        .slotsOf(partition, undefined)
-        .map((slot) => copyCell(memtable.cellOf(slot), memtable.offsetOf(slot)))
+      const cells = cellsOf(memtable, partition)
       expect(describeCells(cells)).toEqual(describeCells(model.scan(partition)))
     }
   })
 
   test('memtable: all keys with one hash: still told apart (300 keys)', () => {
-    const { arena, memtable } = started(1_000)
+    const { arena, memtable } = started()
     for (let i = 0; i < 300; i += 1) {
       put(arena, memtable, makeCell({ key: `key-${i}`, ms: 1, value: `${i}` }), 42)
     }
@@ -84,7 +72,7 @@ describe('memtable', () => {
   })
 
   test('memtable: hashes up to 2^52: found again', () => {
-    const { arena, memtable } = started(1_000)
+    const { arena, memtable } = started()
     const hashes = [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 51, 2 ** 52 - 1, 2 ** 52]
     for (const hash of hashes) put(arena, memtable, makeCell({ key: `${hash}`, ms: 1 }), hash)
     for (const hash of hashes) expect(find(memtable, `${hash}`, hash)).toBeDefined()
@@ -92,7 +80,7 @@ describe('memtable', () => {
   })
 
   test('memtable: keys that share a prefix or differ in their last byte: told apart', () => {
-    const { arena, memtable } = started(1_000)
+    const { arena, memtable } = started()
     for (const length of [1, 63, 64, 65, 66, 200]) {
       for (const last of ['a', 'b']) {
         put(arena, memtable, makeCell({ key: 'x'.repeat(length) + last, ms: 1 }), 5)
@@ -102,67 +90,88 @@ describe('memtable', () => {
     expect(find(memtable, `${'x'.repeat(64)}c`, 5)).toBeUndefined()
     expect(find(memtable, `${'x'.repeat(65)}b`, 5)).toBeDefined()
   })
+
+  test('memtable: stamp bounds: of all cells offered, those that were beaten too', () => {
+    const { arena, memtable } = started()
+    expect(memtable.minStamp()).toBeUndefined()
+    expect(memtable.maxStamp()).toBeUndefined()
+    expect(memtable.maxStampMs).toBe(-1)
+    const given = [
+      { key: 'a', ms: 5, counter: 3 },
+      { key: 'a', ms: 5, counter: 1 },
+      { key: 'b', ms: 5, counter: 9 },
+      { key: 'b', ms: 2, counter: 7, tombstone: true },
+      { key: 'c', ms: 2, counter: 8 },
+    ]
+    for (const fields of given) put(arena, memtable, makeCell(fields))
+    expect(memtable.maxStampMs).toBe(5)
+    expect(formatStamp(memtable.maxStamp()!, 0)).toMatch(/^5-9-/)
+    expect(formatStamp(memtable.minStamp()!, 0)).toMatch(/^2-7-/)
+  })
+
+  testSeeds('memtable: stamp bounds: as sorting finds them (2,000 cells)', 3, async (seed) => {
+    const random = new KeyedRandom(seed, 'bounds')
+    const { arena, memtable } = started()
+    const stamps: Buffer[] = []
+    for (let i = 0; i < 2_000; i += 1) {
+      const ms = 1_000_000 + random.below(500)
+      const cell = makeCell({ key: `${random.below(50)}`, ms, counter: random.below(3) })
+      put(arena, memtable, cell)
+      stamps.push(cell.subarray(8, 24))
+      if (i % 100 > 0) continue
+      stamps.sort((a, b) => compareStamps(a, 0, b, 0))
+      expect(memtable.minStamp()).toEqual(stamps[0])
+      expect(memtable.maxStamp()).toEqual(stamps.at(-1))
+    }
+  })
+
+  test('memtable: partitions: far apart, known as they come; none below is made up', () => {
+    const { arena, memtable } = started()
+    const cell = makeCell({ key: 'key', ms: 1 })
+    const offset = arena.append(cell, 0, cell.length)
+    memtable.apply(7, 70_000, arena.tailChunk, offset)
+    expect(memtable.partitionsEnd).toBeGreaterThan(70_000)
+    expect(memtable.firstLink(70_000)).toBe(1)
+    expect(memtable.firstLink(69_999)).toBe(0)
+    expect(memtable.firstLink(2 ** 23)).toBe(0)
+    expect(() => memtable.apply(8, 2 ** 24, arena.tailChunk, offset)).toThrow(/below/)
+  })
 })
 
 describe('arena', () => {
   test('arena: ranges: all that was appended since the last call, across chunks', () => {
-    const arena = new Arena(100)
-    arena.startSegment(1)
+    const arena = new Arena()
     const given: Buffer[] = []
     const taken: Buffer[] = []
     for (let i = 0; i < 50; i += 1) {
-      const cell = Buffer.alloc(1 + ((i * 37) % 160), i)
+      const cell = Buffer.alloc(1 + ((i * 3_701) % 60_000), i)
       given.push(cell)
       const offset = arena.append(cell, 0, cell.length)
-      expect(arena.buffers[arena.tailChunk]!.subarray(offset, offset + cell.length)).toEqual(cell)
+      // `toEqual` takes long over many bytes.
+      const copy = arena.buffers[arena.tailChunk]!.subarray(offset, offset + cell.length)
+      expect(copy.equals(cell)).toBe(true)
       if (i % 7 === 0) taken.push(...arena.takeRanges())
-      if (i % 20 === 19) {
-        taken.push(...arena.takeRanges())
-        arena.startSegment(1 + i)
-      }
     }
     taken.push(...arena.takeRanges())
-    expect(Buffer.concat(taken)).toEqual(Buffer.concat(given))
+    expect(Buffer.concat(taken).equals(Buffer.concat(given))).toBe(true)
     expect(arena.takeRanges()).toEqual([])
+    expect(arena.buffers.length).toBeGreaterThan(3)
+    const used = arena.buffers.map((_, index) => arena.chunk(index))
+    expect(Buffer.concat(used).equals(Buffer.concat(given))).toBe(true)
   })
 
-  test('arena: retired: a chunk is freed with its last live cell, unless it is the tail', () => {
-    const arena = new Arena(100)
-    arena.startSegment(1)
-    const chunks = Array.from({ length: 6 }, () => {
-      arena.append(Buffer.alloc(50), 0, 50)
-      return arena.tailChunk
-    })
-    expect(chunks).toEqual([0, 0, 1, 1, 2, 2])
-    expect(arena.bytes).toBe(300)
-    arena.retire(0, 50)
-    expect(arena.bytes).toBe(300)
-    arena.retire(0, 50)
-    expect(arena.bytes).toBe(200)
-    arena.retire(2, 50)
-    arena.retire(2, 50)
-    expect(arena.bytes).toBe(200)
-    arena.startSegment(2)
-    expect(arena.bytes).toBe(100)
-    expect(arena.segmentsInUse().map(({ number }) => number)).toEqual([1, 2])
-    arena.retire(1, 50)
-    arena.retire(1, 50)
-    expect(arena.bytes).toBe(0)
-    expect(arena.segmentsInUse().map(({ number }) => number)).toEqual([2])
-    expect(() => arena.retire(1, 50)).toThrow(/retired twice/)
-    arena.append(Buffer.alloc(300), 0, 300)
-    expect([0, 1, 2]).toContain(arena.tailChunk)
-    expect(arena.bytes).toBe(300)
-  })
-
-  test('arena: memory: known before a cell is appended', () => {
-    const arena = new Arena(100)
-    arena.startSegment(1)
-    for (let i = 0; i < 30; i += 1) {
-      const size = 1 + ((i * 61) % 250)
-      const expected = arena.bytesWith(size)
-      arena.append(Buffer.alloc(size), 0, size)
-      expect(arena.bytes).toBe(expected)
-    }
+  test('arena: chunks: double up to their largest, and fit a cell that is larger still', () => {
+    const arena = new Arena()
+    expect(arena.room).toBe(0)
+    const piece = Buffer.alloc(64 * 1_024)
+    for (let i = 0; i < 200; i += 1) arena.append(piece, 0, piece.length)
+    const sizes = arena.buffers.map(({ length }) => length / 1_024)
+    expect(sizes.slice(0, 8)).toEqual([64, 128, 256, 512, 1_024, 2_048, 4_096, 4_096])
+    const huge = Buffer.alloc(5_000_000, 1)
+    expect(arena.append(huge, 0, huge.length)).toBe(0)
+    expect(arena.buffers.at(-1)!.length).toBe(huge.length)
+    expect(arena.room).toBe(0)
+    expect(arena.bytes).toBe(arena.buffers.reduce((sum, { length }) => sum + length, 0))
+    expect(arena.usedBytes).toBe(200 * piece.length + huge.length)
   })
 })

@@ -1,5 +1,5 @@
 import type { CassioError } from '@cassiopeia/protocol'
-import type { WriteSink } from './store'
+import type { WriteSink } from '../store'
 
 /** Writes refused in this turn. Their sinks hear of it only at its end, never inside `write`. */
 export class Refusals {

@@ -1,11 +1,7 @@
-import type { Clock, Disk, DiskFile, Logger } from '@cassiopeia/env'
-import {
-  CassioError,
-  CELL_HEADER_BYTES,
-  cellFault,
-  cellKeyLength,
-  cellSize,
-} from '@cassiopeia/protocol'
+import type { Disk, DiskFile, Logger } from '@cassiopeia/env'
+import { CassioError, cellFault } from '@cassiopeia/protocol'
+import { invariant } from '../invariant'
+import { syncDirectory, syncFile } from '../sync-file'
 import {
   BATCH_HEADER_BYTES,
   type BatchHeader,
@@ -15,24 +11,34 @@ import {
   type SegmentHeader,
   segmentName,
   segmentNumberOf,
-} from './commit-log/format'
-import { type SegmentEnd, SegmentReader } from './commit-log/reader'
-import type { SealedSegment } from './commit-log/writer'
-import { invariant } from './invariant'
-import type { Arena } from './memtable/arena'
-import type { Memtable } from './memtable/memtable'
-import type { StoreSettings } from './options'
-import type { RecoveryReport } from './store'
+} from './format'
+import { type SegmentEnd, SegmentReader } from './reader'
+import type { SealedSegment } from './writer'
 
 const CELL_SIZE_BYTES = 4
-const HASH_MAX = 2 ** 52
 const COPY_BYTES = 4 * 1024 * 1024
 const ASIDE_SUFFIX = '.aside'
 
-export interface RecoveryPorts {
+export interface ReplayPorts {
   readonly disk: Disk
-  readonly clock: Clock
   readonly logger: Logger
+}
+
+/** Takes what the log holds, in the order of arrival. */
+export interface ReplayTarget {
+  /** The cells that follow are in this segment. */
+  beginSegment(number: number): void
+  /** A sound cell, valid during the call only. */
+  cell(cell: Buffer, at: number, size: number): void
+}
+
+/** What was found in the log. */
+export interface ReplayReport {
+  readonly segments: number
+  readonly cells: number
+  readonly bytes: number
+  /** Bytes cut from the torn tail of the last segment; 0 after a clean stop. */
+  readonly tornBytes: number
 }
 
 interface FoundSegment {
@@ -44,24 +50,23 @@ interface FoundSegment {
 }
 
 /**
- * Replays the commit log in `directory` into a new memtable.
+ * Replays the commit log in `directory`, from the segment `first` on, which the manifest names.
  *
  * Refuses whatever cannot be the trace of a crash. Repairs what can: removes a last segment whose
  * header was being written, removes segments that the log no longer needs, and cuts a torn tail.
  * Doing it again after a crash in the middle gives the same result. The rules and their reasons are
  * in docs/formats/commit-log.md.
  */
-export class Recovery {
+export class LogReplay {
   private cells = 0
   private bytes = 0
   private tornBytes = 0
 
   constructor(
     private readonly directory: string,
-    private readonly settings: Pick<StoreSettings, 'keyHash' | 'partitionOf'>,
-    private readonly ports: RecoveryPorts,
-    private readonly arena: Arena,
-    private readonly memtable: Memtable,
+    private readonly first: number,
+    private readonly ports: ReplayPorts,
+    private readonly target: ReplayTarget,
   ) {}
 
   /**
@@ -69,30 +74,20 @@ export class Recovery {
    * @returns the segments, oldest first, all that counts of them durable, and what was found.
    * @throws CassioError CASSIO_CORRUPT, naming the file and the place; the disk's own errors.
    */
-  async run(): Promise<{ sealed: SealedSegment[]; report: RecoveryReport }> {
-    const startedMs = this.ports.clock.monotonicMs()
+  async run(): Promise<{ sealed: SealedSegment[]; report: ReplayReport }> {
     const sealed: SealedSegment[] = []
     const segments = await this.findSegments()
     for (const [index, segment] of segments.entries()) {
-      this.arena.startSegment(segment.number)
+      this.target.beginSegment(segment.number)
       const next = segments[index + 1]
       sealed.push(
         next === undefined
           ? await this.replayLast(segment)
           : await this.replaySealed(segment, next.header.previousBytes),
       )
-      // What was replayed came from the log; it is not to be written to it.
-      this.arena.takeRanges()
     }
-    const report: RecoveryReport = {
-      segments: sealed.length,
-      cells: this.cells,
-      bytes: this.bytes,
-      tornBytes: this.tornBytes,
-      durationMs: this.ports.clock.monotonicMs() - startedMs,
-    }
-    this.ports.logger.info('commit log replayed', { ...report })
-    return { sealed, report }
+    const { cells, bytes, tornBytes } = this
+    return { sealed, report: { segments: sealed.length, cells, bytes, tornBytes } }
   }
 
   /** Reads the segments' headers and makes sure that no segment is missing. */
@@ -106,18 +101,24 @@ export class Recovery {
     numbers.sort((a, b) => a - b)
     const segments: FoundSegment[] = []
     for (const number of numbers) {
+      if (number < this.first) {
+        await disk.unlink(`${this.directory}/${segmentName(number)}`)
+        continue
+      }
       const segment = await this.inspect(number, number === numbers.at(-1))
       if (segment !== undefined) segments.push(segment)
     }
     const last = segments.at(-1)
     if (last === undefined) return []
-    const { first } = last.header
-    const needed = segments.filter(({ number }) => number >= first)
-    needed.forEach((segment, index) => {
-      this.checkOrder(segment, first + index, needed[index - 1])
+    // A segment is begun with what the manifest says by then.
+    if (last.header.first > this.first) {
+      const says = `it says that segments below ${last.header.first} are not needed any more`
+      throw damaged(last.path, 0, `${says}, and the manifest is older: it needs ${this.first}`)
+    }
+    segments.forEach((segment, index) => {
+      this.checkOrder(segment, this.first + index, segments[index - 1])
     })
-    for (const { number, path } of segments) if (number < first) await disk.unlink(path)
-    return needed
+    return segments
   }
 
   /** @returns undefined when a crash interrupted the making of this, the last segment. */
@@ -142,7 +143,7 @@ export class Recovery {
     // sound one, and every segment but the last did.
     if (isLast && bytes <= SEGMENT_HEADER_BYTES && !reading.whole) {
       await this.ports.disk.unlink(path)
-      await this.ports.disk.syncDirectory(this.directory)
+      await syncDirectory(this.ports.disk, this.directory)
       this.tornBytes += bytes
       return undefined
     }
@@ -218,40 +219,18 @@ export class Recovery {
     let cells = 0
     let at = from
     while (at < to) {
-      // As many cells at a time as lie in one chunk of the arena: they are copied at once.
-      const room = this.arena.roomFor(to - at)
-      let end = at
-      do {
-        const next = to - end < CELL_SIZE_BYTES ? to : end + bytes.readUInt32BE(end)
-        if (end > at && next - at > room) break
-        const fault = next > to ? 'a cell is longer than its batch' : cellFault(bytes, end, next)
-        if (fault !== undefined) throw damaged(segment.path, batch.position, fault)
-        cells += 1
-        end = next
-      } while (end < to)
-      const offset = this.arena.append(bytes, at, end - at)
-      this.applyCells(offset, offset + end - at)
-      at = end
+      const next = to - at < CELL_SIZE_BYTES ? to : at + bytes.readUInt32BE(at)
+      const fault = next > to ? 'a cell is longer than its batch' : cellFault(bytes, at, next)
+      if (fault !== undefined) throw damaged(segment.path, batch.position, fault)
+      this.target.cell(bytes, at, next - at)
+      cells += 1
+      at = next
     }
     if (cells !== batch.cells) {
       const counts = `a batch holds ${cells} cells instead of ${batch.cells}`
       throw damaged(segment.path, batch.position, counts)
     }
     this.cells += cells
-  }
-
-  /** Applies the cells that lie in the arena's last chunk from `offset` to `end`. */
-  private applyCells(offset: number, end: number): void {
-    const { keyHash, partitionOf } = this.settings
-    const chunk = this.arena.tailChunk
-    const buffer = this.arena.buffers[chunk]!
-    while (offset < end) {
-      const keyAt = offset + CELL_HEADER_BYTES
-      const hash = keyHash(buffer, keyAt, keyAt + cellKeyLength(buffer, offset))
-      invariant(hash >= 0 && hash <= HASH_MAX, 'keyHash gives 0 to 2^52')
-      this.memtable.apply(hash, partitionOf(hash), chunk, offset)
-      offset += cellSize(buffer, offset)
-    }
   }
 
   /**
@@ -277,12 +256,12 @@ export class Recovery {
       const mark = Buffer.alloc(BATCH_HEADER_BYTES)
       encodeBatchHeader(mark, segment.seed, soundBytes, soundBytes, 0, [])
       await copy.append([mark])
-      await copy.sync()
+      await syncFile(copy)
     } finally {
       await copy.close()
     }
     await disk.rename(aside, segment.path)
-    await disk.syncDirectory(this.directory)
+    await syncDirectory(disk, this.directory)
   }
 
   private async withFile<Result>(

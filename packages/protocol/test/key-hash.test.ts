@@ -1,6 +1,6 @@
 import { fast1a52 } from 'fnv-plus'
+import { SeededRandom } from '../../placement/test/support'
 import { keyHash } from '../src'
-import { SeededRandom } from './support'
 
 test('key hash: random bytes: equals fast1a52 of their latin1 string (20,000 keys, seed 1)', () => {
   const random = new SeededRandom(1)

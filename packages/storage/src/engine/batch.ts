@@ -1,4 +1,5 @@
-import type { WriteSink } from './store'
+import type { WriteSink } from '../store'
+import type { Generation } from './generation'
 
 const CAPACITY_MIN = 256
 /** A batch that grew beyond this gives its memory back once it is settled. */
@@ -9,12 +10,11 @@ const CAPACITY_KEPT = 65_536
  * to tell. Reused from batch to batch, so that a write costs no object.
  */
 export class Batch {
-  /** The segment of the commit log that this batch goes to; fixed by its first cell. */
-  segment = 0
+  /** Whose memtable its cells go to; fixed by its first cell. */
+  generation: Generation | undefined
   count = 0
-  /** Bytes of its cells, and how many of them are copies that the cleaner made. */
+  /** Bytes of its cells. */
   bytes = 0
-  copiedBytes = 0
   /** How many of its writes have been answered, from the first on. */
   settled = 0
   chunks = new Uint32Array(CAPACITY_MIN)
@@ -55,7 +55,7 @@ export class Batch {
     }
     this.count = 0
     this.bytes = 0
-    this.copiedBytes = 0
+    this.generation = undefined
     this.settled = 0
   }
 

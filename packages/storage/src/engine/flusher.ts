@@ -1,0 +1,170 @@
+import type { Clock, Logger, Timers, WorkerHandle } from '@cassiopeia/env'
+import type { FlushJob, JobResult, MemtableImage } from '../jobs/job'
+import type { StoreSettings } from '../options'
+import { isDiskFull, SYNC_FAILED } from '../sync-file'
+import { messageOf, systemCode } from '../system-error'
+import { reviveTableInfo, type TableInfo } from '../table/table-info'
+import type { Generation } from './generation'
+import { installFlush } from './install'
+import type { SpaceWatch } from './space-watch'
+import type { TableSet } from './table-set'
+import type { Throttle } from './throttle'
+
+/** Failures in a row, other than a full disk, after which the store gives up. */
+const ATTEMPTS_MAX = 5
+const RETRY_MS = 100
+/** A flush writes a table of values and one of tombstones. */
+const NUMBERS = 2
+/** Pages of slots copied in one turn: some 2.5 MB. */
+const PAGES_A_TURN = 32
+
+export interface FlusherParts {
+  readonly settings: StoreSettings
+  readonly directory: string
+  readonly timers: Timers
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly worker: WorkerHandle
+  readonly tables: TableSet
+  readonly space: SpaceWatch
+  readonly throttle: Throttle
+  readonly generations: Generation[]
+  /** The first segment that the generations after the oldest need. */
+  readonly logFirstAfterOldest: () => number
+  /**
+   * The oldest generation has been replaced by tables: its cells had stamps from `minStamp` on, and
+   * the log is needed from `logFirst` on.
+   */
+  readonly onFlushed: (minStamp: Buffer | undefined, logFirst: number) => Promise<void>
+  readonly onFailed: (cause: unknown) => void
+}
+
+/** Writes memtables that take no more cells to tables, the oldest first, one at a time. */
+export class Flusher {
+  flushes = 0
+  bytesFlushed = 0
+  private running: Promise<void> | undefined
+  private closed = false
+
+  constructor(private readonly parts: FlusherParts) {}
+
+  /** There may be a generation to flush. */
+  wake(): void {
+    if (this.closed || this.running !== undefined) return
+    this.running = this.run().finally(() => {
+      this.running = undefined
+    })
+  }
+
+  /** Resolves when no generation waits, or flushing has failed or been closed. */
+  async idle(): Promise<void> {
+    this.wake()
+    await this.running
+  }
+
+  /** Begins no more, and ends what is under way. */
+  halt(): void {
+    this.closed = true
+    this.parts.worker.cancel()
+  }
+
+  async close(): Promise<void> {
+    this.halt()
+    await this.running
+    await this.parts.worker.close()
+  }
+
+  private async run(): Promise<void> {
+    const { generations, space, timers, logger, onFailed } = this.parts
+    let attempts = 0
+    while (generations.length > 1 && !this.closed) {
+      try {
+        await this.flush(generations[0]!)
+        attempts = 0
+      } catch (error) {
+        if (this.closed) return
+        attempts += 1
+        logger.warn('flush failed', { error: messageOf(error), attempts })
+        if (isDiskFull(error)) {
+          space.met()
+          void space.whenFree().then(() => this.wake())
+          return
+        }
+        if (attempts === ATTEMPTS_MAX || systemCode(error) === SYNC_FAILED) {
+          onFailed(error)
+          return
+        }
+        await new Promise<void>((resolve) => timers.after(RETRY_MS * 2 ** attempts, resolve))
+      }
+    }
+  }
+
+  private async flush(generation: Generation): Promise<void> {
+    const { settings, directory, tables, clock, worker, throttle, timers } = this.parts
+    // Its last batch may still be on its way to the log.
+    while (generation.batches > 0) {
+      await new Promise<void>((resolve) => timers.after(1, resolve))
+      // After a failure they may never be in; what is in the log is enough.
+      if (this.closed) return
+    }
+    const bytes = generation.usedBytes
+    const startedMs = clock.monotonicMs()
+    let infos: TableInfo[] = []
+    if (generation.memtable.keys > 0) {
+      const { image, transfer } = await copyOf(generation, timers)
+      const job: FlushJob = {
+        type: 'flush',
+        directory,
+        settings: {
+          blockBytes: settings.blockBytes,
+          filterBitsPerKey: settings.filterBitsPerKey,
+          compression: settings.compression,
+          // What fits into memory may lie in one table.
+          tableBytes: Number.MAX_SAFE_INTEGER,
+        },
+        firstNumber: tables.takeNumbers(NUMBERS),
+        createdMs: clock.wallMs(),
+        memtable: image,
+      }
+      const result = (await worker.run(job, { transfer })) as JobResult
+      infos = result.tables.map(reviveTableInfo)
+      this.bytesFlushed += result.bytesWritten
+    }
+    const logFirst = this.parts.logFirstAfterOldest()
+    try {
+      await tables.edit(
+        (state) => installFlush(state, infos, logFirst, tables.takeRun),
+        () => this.parts.generations.shift(),
+      )
+    } catch (error) {
+      await tables.discard(infos)
+      throw error
+    }
+    this.flushes += 1
+    throttle.flushed(bytes, clock.monotonicMs() - startedMs)
+    await this.parts.onFlushed(generation.memtable.minStamp(), logFirst)
+  }
+}
+
+/** Copies a memtable for another thread, a few megabytes a turn. */
+async function copyOf(
+  generation: Generation,
+  timers: Timers,
+): Promise<{ image: MemtableImage; transfer: ArrayBuffer[] }> {
+  const { arena, memtable } = generation
+  const turn = () => new Promise<void>((resolve) => timers.soon(resolve))
+  const chunks: Uint8Array<ArrayBuffer>[] = []
+  for (let i = 0; i < arena.buffers.length; i += 1) {
+    chunks.push(new Uint8Array(arena.chunk(i)))
+    await turn()
+  }
+  const slotPages: Uint32Array<ArrayBuffer>[] = []
+  for (const [i, page] of memtable.pages.slots.entries()) {
+    slotPages.push(new Uint32Array(page))
+    if ((i + 1) % PAGES_A_TURN === 0) await turn()
+  }
+  const partitionHeads = new Uint32Array(memtable.pages.heads)
+  const image = { keys: memtable.keys, chunks, slotPages, partitionHeads }
+  const transfer = [...chunks, ...slotPages, partitionHeads].map(({ buffer }) => buffer)
+  return { image, transfer }
+}

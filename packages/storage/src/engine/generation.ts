@@ -1,0 +1,44 @@
+import { CELL_HEADER_BYTES, cellKeyLength, keyHash } from '@cassiopeia/protocol'
+import { Arena } from '../memtable/arena'
+import { Memtable } from '../memtable/memtable'
+import type { SortedSlots } from '../memtable/sorted-slots'
+
+/**
+ * A memtable, the memory of its cells, and what of the commit log holds them. The newest generation
+ * takes cells; the ones before wait until they are in a table, and are then let go of together with
+ * their segments.
+ */
+export class Generation {
+  readonly arena: Arena
+  readonly memtable: Memtable
+  /** The order of its large partitions, kept from scan to scan. */
+  readonly orders = new Map<number, SortedSlots>()
+  /** The first segment of the log that has its cells, or will; undefined before the first batch. */
+  firstSegment: number | undefined
+  /** Batches that gather or are on their way to the log. */
+  batches = 0
+
+  /** @param bytes At about this size the next generation begins. */
+  constructor(bytes: number) {
+    this.arena = new Arena(bytes)
+    this.memtable = new Memtable(this.arena)
+  }
+
+  /** Memory held for it. */
+  get memoryBytes(): number {
+    return this.arena.bytes + this.memtable.bytes
+  }
+
+  /** Bytes in use, which decide when the next generation begins. */
+  get usedBytes(): number {
+    return this.memtable.usedBytes
+  }
+
+  /** Takes a cell that comes out of the log. */
+  replay(cell: Buffer, at: number, size: number, partitionOf: (hash: number) => number): void {
+    const from = at + CELL_HEADER_BYTES
+    const hash = keyHash(cell, from, from + cellKeyLength(cell, at))
+    const offset = this.arena.append(cell, at, size)
+    this.memtable.apply(hash, partitionOf(hash), this.arena.tailChunk, offset)
+  }
+}
