@@ -22,6 +22,10 @@ export class InlineWorkers implements Workers {
   start(entry: WorkerEntry): WorkerHandle {
     return new JobQueue(new InlineRunner(entry.run, this.ports), this.ports.timers)
   }
+
+  allocate(bytes: number): Uint8Array {
+    return new Uint8Array(bytes)
+  }
 }
 
 class InlineRunner implements JobRunner {

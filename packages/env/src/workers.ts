@@ -10,6 +10,12 @@ import type { Timers } from './timers'
 export interface Workers {
   /** A worker for jobs of one kind. It costs nothing until its first job. */
   start(entry: WorkerEntry): WorkerHandle
+
+  /**
+   * Memory that passes to jobs as it is, without a copy: views of it in a job show the same bytes.
+   * From `run` until its promise settles it is the job's. Zero at first.
+   */
+  allocate(bytes: number): Uint8Array
 }
 
 /** The code that a worker runs, named twice: as a function, and as what a thread can load. */

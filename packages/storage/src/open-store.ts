@@ -8,6 +8,7 @@ import { StoreEngine, type StorePorts } from './engine/store-engine'
 import { TableSet } from './engine/table-set'
 import { KeyValueStore } from './key-value/key-value-store'
 import { Manifest } from './manifest/manifest'
+import { ChunkPool } from './memtable/chunk-pool'
 import { parseStoreOptions, type StoreOptions, type StoreSettings } from './options'
 import type { CellStore } from './store'
 import { messageOf, systemCode } from './system-error'
@@ -15,9 +16,14 @@ import { BlockCache } from './table/block-cache'
 
 /** Memory beside memtables and caches: what workers sort and write with. */
 const WORKER_SHARE = 1 / 16
-/** Memtables that exist at a time, the copy that is being flushed among them. */
-const MEMTABLES = 4
+/**
+ * What memtables hold, in memtables: three, the copy that is being flushed, and what is not in use of
+ * their chunks and pages.
+ */
+const MEMTABLES = 5
 const CACHE_BYTES_MIN = 64 * 1024
+/** However small a memtable is to be, its index comes in pages. */
+const MEMTABLE_BYTES_HELD = 176 * 1024
 
 /**
  * Opens the key-value store in `options.directory`, making it when it is missing.
@@ -81,7 +87,8 @@ async function openLocked(
     onFailed,
   })
   try {
-    const begin = () => new Generation(settings.memtableBytes)
+    const pool = new ChunkPool(settings.memtableBytes)
+    const begin = () => new Generation(settings.memtableBytes, pool)
     const generations = [begin()]
     const replay = new LogReplay(logDirectory, manifest.state.logFirst, ports, {
       beginSegment(number) {
@@ -112,7 +119,7 @@ async function openLocked(
     )
     await space.look()
     engine = new StoreEngine(
-      { settings, ports, lock, tables, cache, space, generations, recovered },
+      { settings, ports, lock, tables, cache, space, generations, pool, recovered },
       log,
     )
     return engine
@@ -125,7 +132,8 @@ async function openLocked(
 
 /** What the budget leaves for blocks, filters and indexes. */
 function cacheBytes({ memoryBytesMax, memtableBytes }: StoreSettings): number {
-  const left = memoryBytesMax * (1 - WORKER_SHARE) - MEMTABLES * memtableBytes
+  const held = Math.max(memtableBytes, MEMTABLE_BYTES_HELD)
+  const left = memoryBytesMax * (1 - WORKER_SHARE) - MEMTABLES * held
   return Math.max(CACHE_BYTES_MIN, Math.floor(left))
 }
 

@@ -31,7 +31,10 @@ export interface StoreOptions {
   readonly memtableBytes?: number | undefined
   /** A log file of this size takes no further batch. 1 KiB to 1 GiB; default 64 MiB. */
   readonly segmentBytes?: number | undefined
-  /** Bytes taken by writes that are not settled yet. 1 KiB to 1 GiB; default 16 MiB. */
+  /**
+   * Bytes taken by writes that are not settled yet. 1 KiB to 1 GiB; default 16 MiB; at most a 16th of
+   * `memoryBytesMax` counts.
+   */
   readonly pendingBytesMax?: number | undefined
   /** Bytes of cells in a block of a table; a larger cell has its own. 512 to 32,768; default 4,096. */
   readonly blockBytes?: number | undefined
@@ -68,6 +71,8 @@ const GIB = 1024 * MIB
 
 /** A memtable is at most this share of the budget: three, and the copy that is being flushed. */
 const MEMTABLE_SHARE = 1 / 8
+/** They lie in memtables, beyond the size at which these are full. */
+const PENDING_SHARE = 1 / 16
 const MEMTABLE_BYTES_DEFAULT = 64 * MIB
 export const PARTITIONS_MAX: number = 2 ** 24
 
@@ -106,7 +111,7 @@ export const STORE_OPTIONS: OptionTable<StoreOptions> = Object.freeze({
     16 * MIB,
     KIB,
     GIB,
-    'Bytes taken by writes that are not settled yet; a write beyond is refused.',
+    'Bytes taken by writes that are not settled yet, at most a 16th of memoryBytesMax counts.',
   ),
   blockBytes: integer(
     4 * KIB,
@@ -169,6 +174,10 @@ export function parseStoreOptions(options: StoreOptions): StoreSettings {
   return {
     ...settings,
     memtableBytes: settings.memtableBytes || Math.min(share, MEMTABLE_BYTES_DEFAULT),
+    pendingBytesMax: Math.min(
+      settings.pendingBytesMax,
+      Math.floor(settings.memoryBytesMax * PENDING_SHARE),
+    ),
     partitionOf: settings.partitionOf ?? (() => 0),
     proof: settings.proof ?? PROVEN_ALONE,
     onFatal: settings.onFatal ?? (() => {}),

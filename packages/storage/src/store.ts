@@ -138,6 +138,8 @@ export interface StoreStats {
   readonly memoryBytes: number
   readonly memory: {
     readonly memtables: number
+    /** The copy of a memtable for its flush, and memory that waits for the next memtable. */
+    readonly spare: number
     readonly blocks: number
     readonly filters: number
     readonly indexes: number

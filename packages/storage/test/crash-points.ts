@@ -1,6 +1,6 @@
 /**
- * Which I/O calls a crash test tries: all of them with CASSIO_EXHAUSTIVE=1, else every so manieth from
- * an offset that a seed gives, so that one run after the other covers them. CASSIO_POINT='137:4' tries
+ * Which I/O calls a crash test tries: all of them with CASSIO_EXHAUSTIVE=1, else every n-th from an
+ * offset that a seed gives, so that one run after the other covers them. CASSIO_POINT='137:4' tries
  * one call with one seed, as the message of a failure says.
  */
 const EXHAUSTIVE = process.env.CASSIO_EXHAUSTIVE === '1'

@@ -1,7 +1,14 @@
-import type { CrashMode, DiskFault, SimProcess, Simulation } from '@cassiopeia/env'
-import type { CassioError } from '@cassiopeia/protocol'
+import type { CrashMode, DiskFault, DiskFile, SimProcess, Simulation } from '@cassiopeia/env'
+import {
+  type CassioError,
+  CELL_STAMP_AT,
+  cellKey,
+  isTombstone,
+  stampMs,
+} from '@cassiopeia/protocol'
+import { MeteredDisk } from '../src/jobs/metered-disk'
 import { testPoints } from './crash-points'
-import { CrashWorkload, expectIntact } from './crash-workload'
+import { CrashWorkload, expectIntact, TINY } from './crash-workload'
 import { makeCell, openClient, recordingDisk, simulate, testSeeds } from './support'
 
 /** Beyond the last call, for the calls of openings that retries and waiting make longer. */
@@ -60,7 +67,7 @@ describe('crash', () => {
   })
 
   for (const [crash, seeds] of [
-    ['kill', 2],
+    ['kill', 1],
     ['keep', 1],
     ['drop', 1],
     ['mixed', 3],
@@ -78,7 +85,7 @@ describe('crash', () => {
 
   testPoints(
     'crash: again during the opening after a crash: opens the next time',
-    { calls: callsOfWorkload, sample: 45, seeds: 2 },
+    { calls: callsOfWorkload, sample: 45 },
     async (call, seed) => {
       const { sim, node, run } = await crashAt(call, seed, undefined)
       for (const calls of [1 + (seed % 7), 1 + (call % 61)]) {
@@ -91,6 +98,39 @@ describe('crash', () => {
         end(node, call % 3 === 0 ? 'kill' : undefined)
       }
       await expectIntact(run)
+    },
+  )
+
+  testSeeds(
+    'crash: at any moment of writes, flushes and compactions all at once: nothing is lost',
+    60,
+    async (seed) => {
+      const { sim, node } = simulate(seed)
+      const random = sim.random('moment')
+      const given: Buffer[] = []
+      const acknowledged = new Map<string, number>()
+      const client = await sim.run(openClient(node.ports, TINY))
+      for (let i = 0; i < 150; i += 1) {
+        const key = `key-${(i * 7) % 23}`
+        const ms = 1_000 + i
+        const cell = makeCell({ key, ms, value: random.bytes(90), tombstone: i % 4 === 3 })
+        given.push(cell)
+        void client.write(cell).then(() => acknowledged.set(key, ms))
+        if (random.chance(0.08)) void client.store.flush()
+        if (random.chance(0.03)) void client.store.compact()
+        if (random.chance(0.4)) await sim.advance(random.between(0, 2))
+      }
+      end(node, random.chance(0.3) ? 'kill' : undefined)
+      await sim.run(async () => {
+        const again = await openClient(node.ports, TINY)
+        for (const [key, ms] of acknowledged) {
+          const found = again.read(key)
+          const right = given.filter((cell) => keyOf(cell) === key && cellMs(cell) >= ms)
+          if (found === undefined) expect(right.some((cell) => isTombstone(cell, 0))).toBe(true)
+          else expect(right).toContainEqual(found)
+        }
+        await again.store.close()
+      })
     },
   )
 })
@@ -113,6 +153,55 @@ describe('disk faults', () => {
         },
       )
     }
+  }
+
+  test('disk faults: an opening that fails at any call: leaves no file open, and can be done again', async () => {
+    const { sim, node, run } = newRun(1)
+    await run.runToEnd()
+    const before = node.disk.ioCalls
+    await sim.run(async () => (await openClient(node.ports, TINY)).store.close())
+    const calls = node.disk.ioCalls - before
+    expect(calls).toBeGreaterThan(20)
+    for (let call = 1; call <= calls; call += 1) {
+      const disk = new HandleCount(node.ports.disk)
+      node.disk.faults.failCall(node.disk.ioCalls + call, 'EIO')
+      await sim.run(async () => {
+        const client = await openClient({ ...node.ports, disk }, TINY).catch(() => undefined)
+        await client?.store.close().catch(() => {})
+        node.disk.faults.clear()
+        await sim.sleep(100)
+      })
+      expect([call, disk.openFiles]).toEqual([call, 0])
+    }
+    await expectIntact(run)
+  })
+
+  for (const work of ['flush', 'compact'] as const) {
+    test(`disk faults: nobody knows which manifest stands: what either names stays (${work})`, async () => {
+      for (const crash of ['kill', 'drop'] as const) {
+        const { sim, node } = simulate(1)
+        const fatal: CassioError[] = []
+        const cells = ['a', 'b', 'c'].map((key) => makeCell({ key, ms: 1, value: 'value' }))
+        await sim.run(async () => {
+          const ports = { ...node.ports, disk: new ManifestFault(node.ports.disk) }
+          const client = await openClient(ports, { onFatal: (error) => fatal.push(error) })
+          for (const cell of cells) {
+            await client.write(cell)
+            if (work === 'compact') await client.store.flush()
+          }
+          ports.disk.isArmed = true
+          await expect(client.store[work]()).rejects.toMatchObject({ code: 'CASSIO_STORAGE' })
+          await client.store.close()
+        })
+        expect(fatal).toHaveLength(1)
+        end(node, crash)
+        await sim.run(async () => {
+          const client = await openClient(node.ports)
+          for (const cell of cells) expect(client.read(cellKey(cell, 0))).toEqual(cell)
+          await client.store.close()
+        })
+      }
+    })
   }
 
   test('disk faults: fsync fails: fatal once, never tried again, reads go on', async () => {
@@ -174,6 +263,44 @@ describe('disk faults', () => {
     },
   )
 })
+
+function keyOf(cell: Buffer): string {
+  return cellKey(cell, 0).toString()
+}
+
+function cellMs(cell: Buffer): number {
+  return stampMs(cell, CELL_STAMP_AT)
+}
+
+/** A disk that, once armed, cannot sync the directory in which a new manifest has been put. */
+class ManifestFault extends MeteredDisk {
+  isArmed = false
+
+  override async syncDirectory(directory: string): Promise<void> {
+    if (this.isArmed && directory === '/data') {
+      throw Object.assign(new Error('EIO: the directory cannot be synced'), { code: 'EIO' })
+    }
+    await super.syncDirectory(directory)
+  }
+}
+
+/** A disk that knows how many of its files are open. */
+class HandleCount extends MeteredDisk {
+  openFiles = 0
+
+  override async open(path: string, mode: 'read' | 'append' | 'create'): Promise<DiskFile> {
+    const file = await super.open(path, mode)
+    this.openFiles += 1
+    let isOpen = true
+    const close = file.close.bind(file)
+    file.close = () => {
+      if (isOpen) this.openFiles -= 1
+      isOpen = false
+      return close()
+    }
+    return file
+  }
+}
 
 function asError(error: unknown): CassioError {
   return error as CassioError

@@ -52,13 +52,17 @@ export function randomOptions(random: KeyedRandom, stamps: Stamps): TestOptions 
 
 export class CellMaker {
   private made = 0
+  /** How many of the values expire: few, or so many that tables are merged for it. */
+  private readonly expiring: number
 
   constructor(
     private readonly random: KeyedRandom,
     private readonly keys: number,
     private readonly stamps: Stamps,
     private readonly wallMs: () => number,
-  ) {}
+  ) {
+    this.expiring = random.chance(0.3) ? 0.6 : 0.15
+  }
 
   key(): string {
     const index = this.random.below(this.keys)
@@ -76,7 +80,7 @@ export class CellMaker {
     const ms = this.stamps === 'rising' ? 1_000 + this.made : 1_000 + random.below(20)
     if (random.chance(0.2)) return makeCell({ key, ms, counter: random.below(2), tombstone: true })
     const value = this.value()
-    if (random.chance(0.85)) return makeCell({ key, ms, counter: random.below(2), value })
+    if (!random.chance(this.expiring)) return makeCell({ key, ms, counter: random.below(2), value })
     // Compaction turns it into a tombstone, which wins against equals: nothing else has its stamp.
     const expiryMs = Math.max(1, Math.floor(this.wallMs()) + random.below(1_000) - 500)
     return makeCell({ key, ms, counter: 2 + this.made, value, expiryMs })

@@ -146,7 +146,7 @@ function simulatedPlace(sim: Simulation, node: SimProcess): Place {
 describe('store: lockstep', () => {
   testSeeds(
     'store: random operations on a simulated disk: as the model (300 steps)',
-    20 * MORE,
+    15 * MORE,
     async (seed) => {
       const { sim, node } = simulate(seed)
       await sim.run(() =>
@@ -157,7 +157,7 @@ describe('store: lockstep', () => {
 
   testSeeds(
     'store: the same operations under two sets of options: the same answers (200 steps)',
-    8 * MORE,
+    5 * MORE,
     async (seed) => {
       const { sim, node } = simulate(seed)
       const places = [node, sim.process('other')].map((each) => simulatedPlace(sim, each))
@@ -188,7 +188,7 @@ describe('store: lockstep', () => {
 
   testSeeds(
     'store: crashes at any moment: a prefix survives, with all that was acknowledged',
-    60 * MORE,
+    15 * MORE,
     (seed) => new CrashRun(seed).run(),
   )
 })

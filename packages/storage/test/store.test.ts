@@ -163,6 +163,26 @@ describe('store: sync modes', () => {
     })
   })
 
+  test('store: none: a sync that fails for a snapshot: fatal, writes fail from then on', async () => {
+    const { sim, node } = simulate(1)
+    const fatal: CassioError[] = []
+    await sim.run(async () => {
+      const onFatal = (error: CassioError) => fatal.push(error)
+      const client = await openClient(node.ports, { sync: 'none', onFatal })
+      await client.write(makeCell({ key: 'a', ms: 1 }))
+      const { disk } = node
+      const failing = client.store.snapshot('/copy').catch(asError)
+      disk.faults.syncFailProbability = 1
+      expect(await failing).toMatchObject({ code: 'CASSIO_STORAGE' })
+      disk.faults.clear()
+      expect(fatal).toMatchObject([{ code: 'CASSIO_STORAGE' }])
+      const failed = await client.write(makeCell({ key: 'b', ms: 1 })).catch(asError)
+      expect(failed).toMatchObject({ code: 'CASSIO_STORAGE', applied: 'none' })
+      expect(client.read('a')).toBeDefined()
+      await client.store.close()
+    })
+  })
+
   test('store: none: synced when a segment is full and at close only', async () => {
     const { sim, node } = simulate(1)
     const calls: string[] = []
@@ -534,6 +554,35 @@ describe('store: opening and closing', () => {
       const other = await client.write(makeCell({ key: 'other', ms: 1 })).catch(asError)
       expect(other).toMatchObject({ code: 'CASSIO_STORAGE', applied: 'unknown' })
       expect(fatal).toHaveLength(1)
+    })
+  })
+
+  test('store: verify: every byte of every table; what is damaged is told and fenced off', async () => {
+    const { sim, node } = simulate(1)
+    await sim.run(async () => {
+      const options = { tableBytes: 4_096, blockBytes: 512 }
+      const client = await openClient(node.ports, options)
+      expect(await client.store.verify()).toEqual({ bytes: 0, damages: [] })
+      await writeKeys(client, 1)
+      await client.store.compact()
+      const sound = await client.store.verify()
+      expect(sound.damages).toEqual([])
+      expect(sound.bytes).toBeGreaterThanOrEqual(client.store.stats().tableBytes)
+      const path = node.disk.paths().find((each) => each.endsWith('.table'))!
+      node.disk.flipBit(path, 8 * 200)
+      const { damages } = await client.store.verify()
+      expect(damages).toHaveLength(1)
+      expect(client.store.stats().damages).toEqual(damages)
+      // A key there may be or not: nobody can say. All others are found.
+      const outcomes = KEYS.map((key) => {
+        try {
+          return client.read(key) === undefined ? 'missing' : 'found'
+        } catch (error) {
+          return asError(error).code
+        }
+      })
+      expect(new Set(outcomes)).toEqual(new Set(['found', 'CASSIO_CORRUPT']))
+      expect(outcomes.filter((outcome) => outcome === 'found').length).toBeGreaterThan(50)
     })
   })
 

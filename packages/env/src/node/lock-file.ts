@@ -10,6 +10,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { promises } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { DiskLock } from '../disk'
 
 /** Takeovers within takeovers: each level needs one more crash at exactly that moment. */
@@ -23,11 +24,11 @@ export async function acquireLockFile(path: string, depth = 0): Promise<DiskLock
   await promises.writeFile(aside, claim, { flag: 'wx' })
   try {
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
-      if (await linked(aside, path)) return new LockFile(path, claim)
+      if (await linked(aside, path)) return await owned(path, claim, depth)
       const owner = await readOwner(path)
       if (owner === undefined) continue
       if (depth === takeoverDepthMax || (await isAlive(owner))) throw lockedError(path, owner)
-      if (await replaced(aside, path, depth)) return new LockFile(path, claim)
+      if (await replaced(aside, path, depth)) return await owned(path, claim, depth)
     }
     throw lockedError(path, await readOwner(path))
   } finally {
@@ -52,6 +53,22 @@ class LockFile implements DiskLock {
     // Somebody may have deleted our file by hand and locked anew; theirs is not ours to remove.
     if ((await contents(this.path)) === this.claim) await promises.unlink(this.path)
   }
+}
+
+/** The lock is ours. Removes what processes that died while they asked for it have left beside it. */
+async function owned(path: string, claim: string, depth: number): Promise<LockFile> {
+  if (depth === 0) {
+    const prefix = `${basename(path)}.`
+    for (const name of await promises.readdir(dirname(path))) {
+      if (!name.startsWith(prefix)) continue
+      const left = join(dirname(path), name)
+      const owner = await readOwner(left)
+      // One without a pid may be about to be written by a live process.
+      if (owner === undefined || owner.pid === 0 || (await isAlive(owner))) continue
+      await promises.rm(left, { force: true })
+    }
+  }
+  return new LockFile(path, claim)
 }
 
 /** One process's entry in a lock file; pid 0 when the file is not one of ours. */

@@ -25,6 +25,10 @@ export class ThreadWorkers implements Workers {
     if (entry.module.endsWith('.ts')) return this.inline.start(entry)
     return new JobQueue(new ThreadRunner(entry), this.ports.timers)
   }
+
+  allocate(bytes: number): Uint8Array {
+    return new Uint8Array(new SharedArrayBuffer(bytes))
+  }
 }
 
 interface RunningJob {

@@ -53,6 +53,14 @@ export function workersConformance(name: string, makeHarness: () => Promise<Work
     expect(await handle.run({ type: 'echo' })).toBeUndefined()
   })
 
+  check('allocate: a view of it: both sides see the same bytes', async (handle, { workers }) => {
+    const memory = workers.allocate(10)
+    expect([...memory]).toEqual(new Array(10).fill(0))
+    memory.fill(7)
+    await handle.run({ type: 'increment', bytes: memory.subarray(2, 5) })
+    expect([...memory]).toEqual([7, 7, 8, 8, 8, 7, 7, 7, 7, 7])
+  })
+
   check('run: a Buffer: a Uint8Array on the other side, both ways', async (handle) => {
     const bytes = Buffer.from([1, 2, 3])
     expect(await handle.run({ type: 'sum', bytes })).toEqual({ isBuffer: false, sum: 6 })

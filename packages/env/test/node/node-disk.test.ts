@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import {
   existsSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statfsSync,
@@ -10,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { NodeDisk } from '../../src'
 import { diskConformance } from '../conformance/disk-conformance'
 
@@ -150,6 +151,21 @@ describe('node disk lock', () => {
     expect(readFileSync(path, 'utf8')).toMatch(new RegExp(`^${process.pid} `))
     await lock.release()
     expect(existsSync(path)).toBe(false)
+  })
+
+  it('node disk lock: files that a killed asker left: removed with the next lock', async () => {
+    const dead = spawn(process.execPath, ['-e', ''])
+    await once(dead, 'exit')
+    writeFileSync(`${path}.left`, `${dead.pid} - id\n`)
+    writeFileSync(`${path}.live`, `${process.pid} - id\n`)
+    writeFileSync(`${path}.begun`, '')
+    const lock = await disk.lock(path)
+    const names = readdirSync(dirname(path))
+    expect(names).not.toContain(basename(`${path}.left`))
+    expect(names).toEqual(
+      expect.arrayContaining([`${path}.live`, `${path}.begun`].map((each) => basename(each))),
+    )
+    await lock.release()
   })
 
   it('node disk lock: held here: another process is refused', async () => {

@@ -1,5 +1,6 @@
 import type { Disk, DiskFile } from '@cassiopeia/env'
 import { syncDirectory, syncFile } from '../sync-file'
+import { messageOf } from '../system-error'
 import {
   BATCH_HEADER_BYTES,
   encodeBatchHeader,
@@ -57,7 +58,12 @@ export class Segment {
    * batch takes its place. Nothing of it can count meanwhile: a part of a batch fails its checksum.
    */
   async rewind(): Promise<void> {
-    await this.file.truncate(this.bytes)
+    try {
+      await this.file.truncate(this.bytes)
+    } catch (cause) {
+      // Not to be taken for a full disk: the next batch would come to lie behind these remains.
+      throw new Error(`the log cannot be cut back: ${messageOf(cause)}`, { cause })
+    }
   }
 
   /**

@@ -52,7 +52,7 @@ export class LogWriter {
    * @param sealed The segments that recovery found, oldest first; none of them is appended to. The
    * file of the next one is made when the first batch comes.
    * @param first The oldest segment that is needed; above `sealed` when none is.
-   * @param onSyncFailed A sync in the background failed; the caller must stop writing.
+   * @param onSyncFailed A sync has failed, whoever asked for it: nothing may be written any more.
    */
   constructor(
     private readonly settings: LogSettings,
@@ -198,7 +198,12 @@ export class LogWriter {
   }
 
   private async syncSegment(segment: Segment): Promise<void> {
-    await segment.sync()
+    try {
+      await segment.sync()
+    } catch (error) {
+      this.onSyncFailed(error)
+      throw error
+    }
     this.syncs += 1
   }
 
@@ -208,7 +213,8 @@ export class LogWriter {
       this.syncTimer = undefined
       const current = this.current
       if (current === undefined || current.durableBytes === current.bytes) return
-      this.syncSegment(current).catch(this.onSyncFailed)
+      // Whom it concerns has been told.
+      this.syncSegment(current).catch(() => {})
     })
   }
 }

@@ -29,7 +29,7 @@ import { ForgetRule } from './forget-rule'
 export async function runForgetJob(job: ForgetJob, context: WorkerContext): Promise<JobResult> {
   const disk = new MeteredDisk(context.disk)
   const output = new JobOutput(disk, job)
-  const merge = new MergeIterator(openCursors(disk, job.directory, job.inputs))
+  const merge = new MergeIterator(openCursors(disk, job.directory, job.inputs, 'full'))
   const maxStamp = largest(job.inputs.map(({ info }) => info.maxStamp))
   const watch = new DataWatch(disk, job.directory, job.data, maxStamp)
   try {

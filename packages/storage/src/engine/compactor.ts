@@ -21,7 +21,7 @@ import type { StoreSettings } from '../options'
 import { isDiskFull, SYNC_FAILED } from '../sync-file'
 import { messageOf, systemCode } from '../system-error'
 import { revivePlace, reviveTableInfo, type TableInfo, TableKind } from '../table/table-info'
-import { installMerge, replaceDeletes } from './install'
+import { installMerge, mayJoin, replaceDeletes } from './install'
 import type { SpaceWatch } from './space-watch'
 import type { TableSet } from './table-set'
 
@@ -240,7 +240,10 @@ export class Compactor {
       bytesPerSecondMax: settings.compactionBytesPerSecondMax,
     }
     const target = {
-      run: outputRun === 'new' ? tables.takeRun() : outputRun,
+      run:
+        outputRun === 'new' || !mayJoin(tables.state, outputRun, inputs)
+          ? tables.takeRun()
+          : outputRun,
       inputs: new Set(inputs),
       full,
     }

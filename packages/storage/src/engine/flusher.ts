@@ -7,6 +7,7 @@ import { reviveTableInfo, type TableInfo } from '../table/table-info'
 import type { Generation } from './generation'
 import { installFlush } from './install'
 import type { SpaceWatch } from './space-watch'
+import type { Staging } from './staging'
 import type { TableSet } from './table-set'
 import type { Throttle } from './throttle'
 
@@ -29,6 +30,7 @@ export interface FlusherParts {
   readonly space: SpaceWatch
   readonly throttle: Throttle
   readonly generations: Generation[]
+  readonly staging: Staging
   /** The first segment that the generations after the oldest need. */
   readonly logFirstAfterOldest: () => number
   /**
@@ -111,7 +113,7 @@ export class Flusher {
     const startedMs = clock.monotonicMs()
     let infos: TableInfo[] = []
     if (generation.memtable.keys > 0) {
-      const { image, transfer } = await copyOf(generation, timers)
+      const { staging } = this.parts
       const job: FlushJob = {
         type: 'flush',
         directory,
@@ -124,11 +126,15 @@ export class Flusher {
         },
         firstNumber: tables.takeNumbers(NUMBERS),
         createdMs: clock.wallMs(),
-        memtable: image,
+        memtable: await stage(generation, staging, timers),
       }
-      const result = (await worker.run(job, { transfer })) as JobResult
-      infos = result.tables.map(reviveTableInfo)
-      this.bytesFlushed += result.bytesWritten
+      try {
+        const result = (await worker.run(job)) as JobResult
+        infos = result.tables.map(reviveTableInfo)
+        this.bytesFlushed += result.bytesWritten
+      } finally {
+        staging.reset()
+      }
     }
     const logFirst = this.parts.logFirstAfterOldest()
     try {
@@ -142,29 +148,40 @@ export class Flusher {
     }
     this.flushes += 1
     throttle.flushed(bytes, clock.monotonicMs() - startedMs)
-    await this.parts.onFlushed(generation.memtable.minStamp(), logFirst)
+    const minStamp = generation.memtable.minStamp()
+    await this.parts.onFlushed(minStamp === undefined ? undefined : Buffer.from(minStamp), logFirst)
+    generation.release()
   }
 }
 
-/** Copies a memtable for another thread, a few megabytes a turn. */
-async function copyOf(
+/** Copies a memtable to where the worker sees it, a few megabytes a turn. */
+async function stage(
   generation: Generation,
+  staging: Staging,
   timers: Timers,
-): Promise<{ image: MemtableImage; transfer: ArrayBuffer[] }> {
+): Promise<MemtableImage> {
   const { arena, memtable } = generation
   const turn = () => new Promise<void>((resolve) => timers.soon(resolve))
-  const chunks: Uint8Array<ArrayBuffer>[] = []
+  const chunks: Uint8Array[] = []
   for (let i = 0; i < arena.buffers.length; i += 1) {
-    chunks.push(new Uint8Array(arena.chunk(i)))
+    const chunk = arena.chunk(i)
+    const copy = staging.take(chunk.length)
+    copy.set(chunk)
+    chunks.push(copy)
     await turn()
   }
-  const slotPages: Uint32Array<ArrayBuffer>[] = []
+  const slotPages: Uint32Array[] = []
   for (const [i, page] of memtable.pages.slots.entries()) {
-    slotPages.push(new Uint32Array(page))
+    slotPages.push(stageWords(page, staging))
     if ((i + 1) % PAGES_A_TURN === 0) await turn()
   }
-  const partitionHeads = new Uint32Array(memtable.pages.heads)
-  const image = { keys: memtable.keys, chunks, slotPages, partitionHeads }
-  const transfer = [...chunks, ...slotPages, partitionHeads].map(({ buffer }) => buffer)
-  return { image, transfer }
+  const partitionHeads = stageWords(memtable.pages.heads, staging)
+  return { keys: memtable.keys, chunks, slotPages, partitionHeads }
+}
+
+function stageWords(words: Uint32Array, staging: Staging): Uint32Array {
+  const { buffer, byteOffset } = staging.take(words.byteLength)
+  const copy = new Uint32Array(buffer, byteOffset, words.length)
+  copy.set(words)
+  return copy
 }

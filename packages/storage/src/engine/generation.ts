@@ -1,5 +1,7 @@
 import { CELL_HEADER_BYTES, cellKeyLength, keyHash } from '@cassiopeia/protocol'
+import { invariant } from '../invariant'
 import { Arena } from '../memtable/arena'
+import type { ChunkPool } from '../memtable/chunk-pool'
 import { Memtable } from '../memtable/memtable'
 import type { SortedSlots } from '../memtable/sorted-slots'
 
@@ -18,10 +20,27 @@ export class Generation {
   /** Batches that gather or are on their way to the log. */
   batches = 0
 
+  /** Scans that look at it, and 1 until it is in a table. */
+  private users = 1
+
   /** @param bytes At about this size the next generation begins. */
-  constructor(bytes: number) {
-    this.arena = new Arena(bytes)
-    this.memtable = new Memtable(this.arena)
+  constructor(bytes: number, pool: ChunkPool) {
+    this.arena = new Arena(bytes, pool)
+    this.memtable = new Memtable(this.arena, pool)
+  }
+
+  retain(): void {
+    this.users += 1
+  }
+
+  /** After the last user its memory is another's. */
+  release(): void {
+    this.users -= 1
+    invariant(this.users >= 0, 'a generation is released once by each of its users')
+    if (this.users > 0) return
+    this.orders.clear()
+    this.memtable.release()
+    this.arena.release()
   }
 
   /** Memory held for it. */

@@ -61,6 +61,27 @@ export function installMerge(
   return { ...state, tables }
 }
 
+/**
+ * Whether the outcome of merging `inputs` may join a run: not when another table of it lies between
+ * them, as it may when those have expired that are at both ends. Pure.
+ */
+export function mayJoin(state: ManifestState, run: number, inputs: readonly number[]): boolean {
+  const isInput = new Set(inputs)
+  const merged = state.tables.filter(({ info }) => isInput.has(info.number))
+  const others = state.tables.filter(
+    (entry) => entry.run === run && !isInput.has(entry.info.number),
+  )
+  return others.every((other) => {
+    const isBelow = merged.every((entry) => comparePlaces(other.info.last, startOf(entry)) < 0)
+    return isBelow || merged.every(({ info }) => comparePlaces(info.last, startOf(other)) < 0)
+  })
+}
+
+/** No cell before it counts. */
+function startOf({ info, after }: ManifestTable): Place {
+  return after !== undefined && comparePlaces(after, info.first) > 0 ? after : info.first
+}
+
 /** The state after parts of the delete log have been merged into `infos`, the run `run`. Pure. */
 export function replaceDeletes(
   state: ManifestState,

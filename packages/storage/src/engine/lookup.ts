@@ -86,8 +86,9 @@ export class Lookup {
     return Step.done
   }
 
-  /** Makes the search independent of the caller's key, for going on later. */
+  /** Makes the search independent of the caller's key and of memtables, for going on later. */
   detach(): void {
+    if (this.best !== undefined) this.keep(this.best, this.bestAt)
     const length = this.to - this.from
     if (this.ownKey.length < length) this.ownKey = Buffer.allocUnsafeSlow(Math.max(64, length))
     this.key.copy(this.ownKey, 0, this.from, this.to)
@@ -115,9 +116,15 @@ export class Lookup {
     this.offer(block, at)
     if (this.best === before || !this.mustAskMore()) return
     // The block's memory is another's after the next call into a table.
-    const size = cellSize(block, at)
+    this.keep(block, at)
+  }
+
+  /** Takes a copy of the best cell. */
+  private keep(cell: Buffer, at: number): void {
+    if (cell === this.scratch) return
+    const size = cellSize(cell, at)
     if (this.scratch.length < size) this.scratch = Buffer.allocUnsafeSlow(Math.max(4_096, size))
-    block.copy(this.scratch, 0, at, at + size)
+    cell.copy(this.scratch, 0, at, at + size)
     this.best = this.scratch
     this.bestAt = 0
   }

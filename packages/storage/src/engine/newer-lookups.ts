@@ -1,4 +1,10 @@
-import { CassioError, CELL_HEADER_BYTES, cellKeyLength } from '@cassiopeia/protocol'
+import {
+  CassioError,
+  CELL_HEADER_BYTES,
+  cellKeyLength,
+  cellSize,
+  reconcile,
+} from '@cassiopeia/protocol'
 import type { ReadSink, WriteSink } from '../store'
 import type { Generation } from './generation'
 import type { Reader } from './reader'
@@ -26,10 +32,15 @@ export class NewerLookups implements ReadSink {
   ): void {
     const mine = this.nextToken
     this.nextToken += 1
-    this.waiting.set(mine, { cell, at, isOwn, sink, token })
+    const write: WaitingWrite = { cell, at, isOwn, sink, token }
+    this.waiting.set(mine, write)
     const keyFrom = at + CELL_HEADER_BYTES
     const keyTo = keyFrom + cellKeyLength(cell, at)
     this.reader.readNewer(cell, at, keyFrom, keyTo, partition, hash, generation, this, mine)
+    if (!this.waiting.has(mine)) return
+    // The memtable may be gone when the answer comes.
+    write.cell = Buffer.from(cell.subarray(at, at + cellSize(cell, at)))
+    write.at = 0
   }
 
   idle(): Promise<void> {
@@ -39,7 +50,7 @@ export class NewerLookups implements ReadSink {
 
   onRead(mine: number, newest: Buffer | undefined, newestAt: number): void {
     const { cell, at, isOwn, sink, token } = this.take(mine)
-    const isSame = newest === cell && newestAt === at
+    const isSame = newest !== undefined && reconcile(newest, newestAt, cell, at) === 0
     if (isSame && isOwn) sink.onWritten(token, undefined, 0)
     else sink.onWritten(token, newest, newestAt)
   }
@@ -64,8 +75,8 @@ export class NewerLookups implements ReadSink {
 }
 
 interface WaitingWrite {
-  readonly cell: Buffer
-  readonly at: number
+  cell: Buffer
+  at: number
   /** Whether `cell` is what was written, rather than a newer one from the same memtable. */
   readonly isOwn: boolean
   readonly sink: WriteSink

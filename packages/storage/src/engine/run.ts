@@ -2,7 +2,7 @@ import { compareStamps, stampMs } from '@cassiopeia/protocol'
 import { invariant } from '../invariant'
 import type { ManifestTable } from '../manifest/format'
 import { compareBytes } from '../memtable/key-bytes'
-import type { Place } from '../table/place'
+import { comparePlaces, type Place } from '../table/place'
 import type { Table } from '../table/table'
 import type { TableKind } from '../table/table-info'
 
@@ -26,6 +26,13 @@ export class Run {
     const [first] = tables
     invariant(first !== undefined, 'a run has tables')
     this.kind = first.entry.info.kind
+    for (let i = 1; i < tables.length; i += 1) {
+      const { info, after } = tables[i]!.entry
+      const start =
+        after !== undefined && comparePlaces(after, info.first) >= 0 ? after : info.first
+      const isAbove = comparePlaces(tables[i - 1]!.entry.info.last, start) <= 0
+      invariant(isAbove, 'the tables of a run are disjoint')
+    }
     this.maxStamp = tables
       .map(({ entry }) => entry.info.maxStamp)
       .reduce((a, b) => (compareStamps(a, 0, b, 0) >= 0 ? a : b))

@@ -1,9 +1,9 @@
 import type { Disk, Timers } from '@cassiopeia/env'
 import type { CellCursor } from '../merge/cell-cursor'
+import { ChainCursor } from '../merge/chain-cursor'
 import { MergeIterator } from '../merge/merge-iterator'
 import type { Generation } from './generation'
 import { MemtableCursor } from './memtable-cursor'
-import { RunCursor } from './run-cursor'
 import type { TableSet } from './table-set'
 
 /** Cells that a scan visits in one turn of the event loop. */
@@ -28,7 +28,9 @@ export class Scanner {
     afterKey: Buffer | undefined,
     visit: (cell: Buffer, at: number, partition: number) => boolean,
   ): Promise<void> {
-    const { tables, generations, disk, timers } = this.parts
+    const { tables, disk, timers } = this.parts
+    const generations = [...this.parts.generations]
+    for (const generation of generations) generation.retain()
     const { version } = tables
     version.retain()
     const cursors: CellCursor[] = [
@@ -37,7 +39,10 @@ export class Scanner {
       ),
       ...version.runs
         .filter((run) => run.overlaps(from, to))
-        .map((run) => new RunCursor(disk, run, (number) => tables.pathOf(number))),
+        .map((run) => {
+          const refs = run.tables.map(({ entry }) => entry)
+          return new ChainCursor(disk, refs, (number) => tables.pathOf(number))
+        }),
     ]
     const merged = new MergeIterator(cursors)
     try {
@@ -63,6 +68,7 @@ export class Scanner {
     } finally {
       await merged.close()
       version.release()
+      for (const generation of generations) generation.release()
     }
   }
 }

@@ -11,15 +11,17 @@ export function statsOf(engine: StoreEngine): StoreStats {
   const data = infos.filter(({ kind }) => kind === TableKind.data)
   const deletes = infos.filter(({ kind }) => kind === TableKind.tombstones)
   const inMemory = sum(generations, ({ memoryBytes }) => memoryBytes)
+  const spare = parts.pool.bytes + engine.staging.bytes
   const { blockBytes, filterBytes, indexBytes } = cache
   return {
     cells: sum(memtables, ({ keys }) => keys) + sum(infos, ({ cells }) => cells),
     tombstones: sum(memtables, ({ tombstones }) => tombstones) + sum(deletes, ({ cells }) => cells),
     cellBytes:
       sum(memtables, ({ cellBytes }) => cellBytes) + sum(infos, ({ cellBytes }) => cellBytes),
-    memoryBytes: inMemory + blockBytes + filterBytes + indexBytes,
+    memoryBytes: inMemory + spare + blockBytes + filterBytes + indexBytes,
     memory: {
       memtables: inMemory,
+      spare,
       blocks: blockBytes,
       filters: filterBytes,
       indexes: indexBytes,

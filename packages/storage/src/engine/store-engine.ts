@@ -3,6 +3,7 @@ import { CassioError, cellFault, cellSize, compareStamps } from '@cassiopeia/pro
 import type { LogWriter } from '../commit-log/writer'
 import { invariant } from '../invariant'
 import type { VerifyResult } from '../jobs/job'
+import type { ChunkPool } from '../memtable/chunk-pool'
 import type { StoreSettings } from '../options'
 import type { CellStore, ReadSink, RecoveryReport, StoreStats, WriteSink } from '../store'
 import { isDiskFull } from '../sync-file'
@@ -17,6 +18,7 @@ import { Reader } from './reader'
 import { Scanner } from './scanner'
 import { takeSnapshot } from './snapshot'
 import type { SpaceWatch } from './space-watch'
+import { Staging } from './staging'
 import { statsOf } from './stats'
 import type { TableSet } from './table-set'
 import { Throttle } from './throttle'
@@ -38,6 +40,8 @@ export interface EngineParts {
   readonly space: SpaceWatch
   /** Oldest first, at least one; the last one takes cells. */
   readonly generations: Generation[]
+  /** The memory of memtables. */
+  readonly pool: ChunkPool
   readonly recovered: RecoveryReport
 }
 
@@ -52,6 +56,7 @@ export class StoreEngine implements CellStore {
   reads = 0
   private readonly reader: Reader
   private readonly scanner: Scanner
+  readonly staging: Staging
   private readonly throttle: Throttle
   private failure: CassioError | undefined
   private closing: Promise<void> | undefined
@@ -64,6 +69,7 @@ export class StoreEngine implements CellStore {
     const { timers, clock, logger, workers, disk } = ports
     const directory = `${settings.directory}/tables`
     this.throttle = new Throttle(settings.memtableBytes)
+    this.staging = new Staging((bytes) => workers.allocate(bytes))
     this.reader = new Reader(tables, generations)
     this.scanner = new Scanner({ disk, timers, tables, generations, check: this.checkOpen })
     this.committer = new Committer({
@@ -77,7 +83,7 @@ export class StoreEngine implements CellStore {
       generations,
       backlog: () => tables.backlog,
       onRotated: () => {
-        generations.push(new Generation(settings.memtableBytes))
+        generations.push(new Generation(settings.memtableBytes, parts.pool))
         this.flusher.wake()
       },
       onFailed: this.fail,
@@ -87,6 +93,7 @@ export class StoreEngine implements CellStore {
       ...background,
       worker: workers.start(storageEntry),
       throttle: this.throttle,
+      staging: this.staging,
       generations,
       logFirstAfterOldest: () => this.logFirstAfter(1),
       onFlushed: this.onFlushed,

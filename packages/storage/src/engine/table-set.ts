@@ -9,7 +9,6 @@ import type { BlockCache } from '../table/block-cache'
 import type { TableCorruption } from '../table/damage'
 import { Table } from '../table/table'
 import { type TableInfo, TableKind, tableName, tableNumberOf } from '../table/table-info'
-import type { LiveTable } from './run'
 import type { Backlog } from './throttle'
 import { Version } from './version'
 
@@ -56,15 +55,20 @@ export class TableSet {
     const { nextNumber, nextRun } = parts.manifest.state
     this.nextNumber = nextNumber
     this.nextRun = nextRun
-    this.version = this.versionOf([])
+    this.version = new Version([], this.letGo)
   }
 
   /** Opens the tables of the manifest. */
   static async open(parts: TableSetParts): Promise<TableSet> {
     const set = new TableSet(parts)
     const { tables } = parts.manifest.state
-    for (const { info } of tables) await set.openTable(info)
-    set.swap(parts.manifest.state)
+    try {
+      for (const { info } of tables) await set.openTable(info)
+    } catch (error) {
+      await set.close()
+      throw error
+    }
+    set.swap(set.versionOf(parts.manifest.state))
     return set
   }
 
@@ -175,8 +179,11 @@ export class TableSet {
     const changed = change(manifest.state)
     const state = { ...changed, nextNumber: this.nextNumber, nextRun: this.nextRun }
     const added = state.tables.filter(({ info }) => !this.opened.has(info.number))
+    let version: Version
     try {
       for (const { info } of added) await this.openTable(info)
+      // It checks invariants: a store whose manifest breaks one would never open again.
+      version = this.versionOf(state)
       await manifest.write(state)
     } catch (error) {
       for (const { info } of added) this.forget(info.number)
@@ -187,15 +194,14 @@ export class TableSet {
       }
       throw error
     }
-    this.swap(state)
+    this.swap(version)
     onSwap()
   }
 
-  private swap(state: ManifestState): void {
+  private swap(version: Version): void {
     const before = this.version
-    this.version = this.versionOf(
-      state.tables.map((entry) => ({ entry, table: this.opened.get(entry.info.number)!.table })),
-    )
+    for (const { entry } of version.tables) this.opened.get(entry.info.number)!.versions += 1
+    this.version = version
     before.release()
     this.backlog = this.backlogNow()
   }
@@ -216,9 +222,11 @@ export class TableSet {
     return { runs: count, bottomBytes, upperBytes: bytes - bottomBytes }
   }
 
-  private versionOf(tables: readonly LiveTable[]): Version {
-    for (const { entry } of tables) this.opened.get(entry.info.number)!.versions += 1
-    return new Version(tables, this.letGo)
+  private versionOf({ tables }: ManifestState): Version {
+    return new Version(
+      tables.map((entry) => ({ entry, table: this.opened.get(entry.info.number)!.table })),
+      this.letGo,
+    )
   }
 
   private async openTable(info: TableInfo): Promise<void> {

@@ -3,6 +3,7 @@ import { syncDirectory } from '../sync-file'
 import { systemCode } from '../system-error'
 import { type TableInfo, type TableKind, type TableSettings, tableName } from '../table/table-info'
 import { TableWriter } from '../table/table-writer'
+import { WriterMemory } from '../table/writer-memory'
 
 /** Where and how a job writes its tables. */
 export interface OutputSettings {
@@ -23,12 +24,14 @@ export class JobOutput {
   private finished: TableInfo[] = []
   /** Numbers of files that may be there and were not handed over. */
   private readonly ours = new Set<number>()
+  private readonly memory: WriterMemory
 
   constructor(
     private readonly disk: Disk,
     private readonly job: OutputSettings,
   ) {
     this.nextNumber = job.firstNumber
+    this.memory = new WriterMemory(job.settings.blockBytes)
   }
 
   async begin(kind: TableKind): Promise<TableWriter> {
@@ -44,6 +47,7 @@ export class JobOutput {
         kind,
         createdMs,
         settings,
+        this.memory,
       )
       this.writers.add(writer)
       return writer

@@ -3,7 +3,6 @@ import {
   CELL_HEADER_BYTES,
   CellFlag,
   cellFlags,
-  cellKey,
   cellKeyLength,
   cellSize,
   cellWithoutValue,
@@ -13,7 +12,7 @@ import {
   setCellFlags,
 } from '@cassiopeia/protocol'
 import { MergeIterator } from '../merge/merge-iterator'
-import type { Place } from '../table/place'
+import { copyKey, type Place } from '../table/place'
 import { TableKind } from '../table/table-info'
 import type { TableWriter } from '../table/table-writer'
 import type { JobResult, MergeJob, MergeProgress, TableRef } from './job'
@@ -30,11 +29,12 @@ export async function runMergeJob(job: MergeJob, context: WorkerContext): Promis
   const disk = new MeteredDisk(context.disk)
   const output = new JobOutput(disk, job)
   // Covers come first: of equal cells the first input's is shown, and a cover's is dropped here.
-  const cursors = openCursors(disk, job.directory, [...job.covers, ...job.inputs])
-  const merge = new MergeIterator(cursors)
+  const covers = openCursors(disk, job.directory, job.covers, 'doubling')
+  const inputs = openCursors(disk, job.directory, job.inputs, 'full')
+  const merge = new MergeIterator([...covers, ...inputs])
   try {
     const pace = new JobPace(context, disk, job.bytesPerSecondMax)
-    await new DataMerge(job, context, merge, output, pace).run()
+    await new DataMerge(job, context, merge, covers.length, output, pace).run()
     const tables = await output.handOver()
     const { bytesRead, bytesWritten } = disk
     return { tables, bytesRead, bytesWritten, forgottenMaxStamp: undefined, forgotten: 0 }
@@ -58,20 +58,22 @@ class DataMerge {
     private readonly job: MergeJob,
     private readonly context: WorkerContext,
     private readonly merge: MergeIterator,
+    /** So many inputs of `merge`, the first ones, are covers. */
+    private readonly coverCount: number,
     private readonly output: JobOutput,
     private readonly pace: JobPace,
   ) {}
 
   async run(): Promise<void> {
     const { merge, pace, output } = this
-    const { inputs, covers, nowMs } = this.job
+    const { inputs, nowMs } = this.job
     // Covers may be much longer than the inputs: they are read where these have partitions.
     const { from, lastPartition } = spanOf(inputs)
     await merge.seek(from)
     while (!merge.ended) {
       const { buffer, at } = merge
       let writer: TableWriter | undefined
-      if (merge.winnerIndex < covers.length) {
+      if (merge.winnerIndex < this.coverCount) {
         if (merge.partition > lastPartition) break
       } else if (isTombstone(buffer, at) || isExpired(buffer, at, nowMs)) {
         if (this.isFull(this.tombstones)) await this.finishTombstones()
@@ -100,7 +102,9 @@ class DataMerge {
   }
 
   private place(buffer: Buffer, at: number): Place {
-    return { partition: this.merge.partition, key: Buffer.from(cellKey(buffer, at)) }
+    const keyAt = at + CELL_HEADER_BYTES
+    const key = copyKey(buffer, keyAt, keyAt + cellKeyLength(buffer, at))
+    return { partition: this.merge.partition, key }
   }
 
   private addTombstone(writer: TableWriter, buffer: Buffer, at: number): void {

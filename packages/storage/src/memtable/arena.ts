@@ -1,3 +1,5 @@
+import { ChunkPool } from './chunk-pool'
+
 /** Chunks double from the one size to the other, so that an idle store holds little. */
 const CHUNK_BYTES_FIRST = 64 * 1024
 const CHUNK_BYTES_MAX = 4 * 1024 * 1024
@@ -25,8 +27,14 @@ export class Arena {
   private ranges: Buffer[] = []
   private readonly chunkBytesMax: number
 
-  /** @param bytes About what it will take; more is fine. */
-  constructor(bytes = Number.POSITIVE_INFINITY) {
+  /**
+   * @param bytes About what it will take; more is fine.
+   * @param pool Where its memory comes from, and goes with `release`.
+   */
+  constructor(
+    bytes = Number.POSITIVE_INFINITY,
+    private readonly pool = new ChunkPool(0),
+  ) {
     const share = Math.max(CHUNK_BYTES_MIN, Math.floor(bytes * CHUNK_SHARE))
     this.chunkBytesMax = Math.min(CHUNK_BYTES_MAX, share)
   }
@@ -67,12 +75,18 @@ export class Arena {
     return ranges
   }
 
+  /** Gives its memory back: no cell may be looked at any more. */
+  release(): void {
+    for (const { buffer } of this.buffers) this.pool.give(buffer as ArrayBuffer)
+    this.buffers.length = 0
+  }
+
   private addChunk(bytes: number): void {
     this.closeRange()
     const usual = Math.min(CHUNK_BYTES_FIRST * 2 ** this.buffers.length, this.chunkBytesMax)
     const size = Math.max(bytes, usual)
     this.tail = this.buffers.length
-    this.buffers.push(Buffer.allocUnsafeSlow(size))
+    this.buffers.push(Buffer.from(this.pool.take(size)))
     this.used.push(0)
     this.takenTo = 0
     this.bytes += size

@@ -11,6 +11,7 @@ import {
 } from '@cassiopeia/protocol'
 import { invariant } from '../invariant'
 import type { Arena } from './arena'
+import { ChunkPool } from './chunk-pool'
 import { sameBytes } from './key-bytes'
 
 /** No slot: the key is not there, or the list has ended. */
@@ -56,13 +57,19 @@ export class Memtable {
   private maxOffset = 0
   private minStampMs = Number.POSITIVE_INFINITY
   private readonly slotPages: Uint32Array[] = []
-  private readonly bucketPages: Uint32Array[] = [new Uint32Array(BUCKETS_MIN)]
+  private readonly bucketPages: Uint32Array[]
   private buckets = BUCKETS_MIN
   /** One less than the power of two above `buckets`: which bits of a tag choose the bucket. */
   private bucketMask = BUCKETS_MIN * 2 - 1
   private partitionHeads = new Uint32Array(64)
 
-  constructor(private readonly arena: Arena) {}
+  /** @param pool Where its memory comes from, and goes with `release`. */
+  constructor(
+    private readonly arena: Arena,
+    private readonly pool = new ChunkPool(0),
+  ) {
+    this.bucketPages = [this.newBuckets()]
+  }
 
   /** Bytes of cells and of their index in use: what counts against the size of a memtable. */
   get usedBytes(): number {
@@ -170,6 +177,18 @@ export class Memtable {
     return { slots: this.slotPages, heads: this.partitionHeads }
   }
 
+  /** Gives the memory of the index back: it may not be used any more. */
+  release(): void {
+    for (const { buffer } of this.slotPages) this.pool.give(buffer as ArrayBuffer)
+    for (const { buffer } of this.bucketPages) this.pool.give(buffer as ArrayBuffer)
+    this.slotPages.length = 0
+    this.bucketPages.length = 0
+  }
+
+  private newBuckets(): Uint32Array {
+    return new Uint32Array(this.pool.take(BUCKETS_MIN * 4)).fill(0)
+  }
+
   private stampAt(chunk: number, offset: number): Buffer | undefined {
     if (this.maxStampMs < 0) return undefined
     const at = offset + CELL_STAMP_AT
@@ -209,7 +228,7 @@ export class Memtable {
     invariant(partition < PARTITIONS_MAX, `partition ${partition} is below ${PARTITIONS_MAX}`)
     const slot = this.keys
     if (slot >>> PAGE_BITS === this.slotPages.length) {
-      this.slotPages.push(new Uint32Array(SLOT_WORDS * BUCKETS_MIN))
+      this.slotPages.push(new Uint32Array(this.pool.take(SLOT_WORDS * BUCKETS_MIN * 4)))
     }
     if (partition >= this.partitionHeads.length) this.growPartitions(partition)
     const page = this.slotPages[slot >>> PAGE_BITS]!
@@ -243,7 +262,7 @@ export class Memtable {
     const added = this.buckets
     const sibling = added & (this.bucketMask >>> 1)
     if (added >>> PAGE_BITS === this.bucketPages.length) {
-      this.bucketPages.push(new Uint32Array(BUCKETS_MIN))
+      this.bucketPages.push(this.newBuckets())
     }
     const siblingPage = this.bucketPages[sibling >>> PAGE_BITS]!
     let link = siblingPage[sibling & PAGE_MASK]!

@@ -13,6 +13,10 @@ export class NumberList {
     this.length += 1
   }
 
+  clear(): void {
+    this.length = 0
+  }
+
   /** A view of all; valid until the next `push`. */
   view(): Float64Array {
     return this.numbers.subarray(0, this.length)

@@ -5,10 +5,11 @@ import { BlockReader } from './block'
 import { corruption } from './damage'
 import type { TableLayout } from './format'
 import { comparePlaces, type Place } from './place'
+import { ReadAhead } from './read-ahead'
 import { OpenedBlock, openTableFile, readIndex } from './table-file'
 import type { TableIndex } from './table-index'
 
-const READ_AHEAD_BYTES_MAX = 256 * 1024
+const NO_CHUNK = Buffer.alloc(0)
 
 /** What it works with once its file is open. */
 interface Source {
@@ -18,9 +19,9 @@ interface Source {
 }
 
 /**
- * Walks over the cells of one table in order, through a file handle and memory of its own. Reads in
- * chunks that begin with one block and double up to a maximum, and checks each block when it comes to
- * it, so that damage is met at the cell that it hides and not before.
+ * Walks over the cells of one table in order, through a file handle of its own. Reads in chunks, as
+ * `ReadAhead` says, and checks each block when it comes to it, so that damage is met at the cell that
+ * it hides and not before.
  *
  * Besides what `CellCursor` says, `advance` throws CASSIO_CORRUPT too.
  */
@@ -32,17 +33,19 @@ export class TableCursor implements CellCursor {
   private closed = false
   /** The block that `reader` stands in, and the blocks that `chunk` holds: `from` up to, not with, `to`. */
   private block = 0
-  private chunk: Buffer = Buffer.alloc(0)
+  private chunk: Buffer = NO_CHUNK
   private chunkFrom = 0
   private chunkTo = 0
-  private chunkBytes = 0
 
-  /** @param ref Its cells up to and with `after` do not exist. */
+  /**
+   * @param ref Its cells up to and with `after` do not exist.
+   * @param readAhead For this cursor alone until it is closed.
+   */
   constructor(
     private readonly disk: Disk,
     private readonly path: string,
     private readonly ref: TableRef,
-    private readonly readAheadBytesMax = READ_AHEAD_BYTES_MAX,
+    private readonly readAhead: ReadAhead = new ReadAhead(),
   ) {}
 
   get buffer(): Buffer {
@@ -65,7 +68,8 @@ export class TableCursor implements CellCursor {
     const { partition, key } = from ?? index.first
     const block = from === undefined ? 0 : Math.max(0, index.find(partition, key, 0, key.length))
     if (block < this.chunkFrom || block >= this.chunkTo) {
-      this.chunkBytes = 0
+      // The first reading may continue that of another cursor.
+      if (this.chunkTo > 0) this.readAhead.restart()
       await this.readChunk(block)
     }
     this.enter(block)
@@ -87,7 +91,7 @@ export class TableCursor implements CellCursor {
   async close(): Promise<void> {
     this.closed = true
     this.ended = true
-    this.chunk = Buffer.alloc(0)
+    this.chunk = NO_CHUNK
     this.chunkTo = this.chunkFrom
     const { source } = this
     this.source = undefined
@@ -121,18 +125,13 @@ export class TableCursor implements CellCursor {
   private async readChunk(from: number): Promise<void> {
     const { file, index } = this.source!
     const at = index.position(from)
-    const wanted = Math.min(this.chunkBytes * 2, this.readAheadBytesMax)
+    const wanted = this.readAhead.wantedBytes
     let to = from + 1
     while (to < index.blocks && index.position(to + 1) - at <= wanted) to += 1
     const bytes = index.position(to) - at
-    this.chunkBytes = bytes
     this.chunkTo = this.chunkFrom
-    const room = Math.max(bytes, Math.min(wanted, this.readAheadBytesMax))
-    // One large block does not keep its room for ever.
-    if (this.chunk.length < bytes || this.chunk.length > Math.max(bytes, this.readAheadBytesMax)) {
-      this.chunk = Buffer.allocUnsafeSlow(room)
-    }
-    const filled = await file.read(this.chunk.subarray(0, bytes), at)
+    this.chunk = this.readAhead.take(bytes)
+    const filled = await file.read(this.chunk, at)
     if (filled < bytes) throw this.damaged(at + filled, bytes - filled, 'the file ends early')
     this.chunkFrom = from
     this.chunkTo = to

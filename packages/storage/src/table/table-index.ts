@@ -131,6 +131,12 @@ export class TableIndexBuilder {
     this.blocks = blocks + 1
   }
 
+  /** Begins anew. */
+  clear(): void {
+    this.blocks = 0
+    this.keyBytes = 0
+  }
+
   /** @param end Where the last block ends. @returns the payload. */
   encode(end: number, first: Place, last: Place): Buffer {
     const { blocks } = this

@@ -6,7 +6,6 @@ import {
   CellFlag,
   cellExpiryMs,
   cellFlags,
-  cellKey,
   cellKeyLength,
   compareStamps,
   deflateBlock,
@@ -16,7 +15,7 @@ import {
 } from '@cassiopeia/protocol'
 import { invariant } from '../invariant'
 import { syncFile } from '../sync-file'
-import { BlockBuilder } from './block-builder'
+import type { BlockBuilder } from './block-builder'
 import { KeyFilter } from './filter'
 import {
   BlockKind,
@@ -31,11 +30,12 @@ import {
   TABLE_BYTES_MAX,
   type TableLayout,
 } from './format'
-import { NumberList } from './number-list'
+import type { NumberList } from './number-list'
 import { OutputBuffer } from './output-buffer'
-import type { Place } from './place'
-import { TableIndexBuilder } from './table-index'
+import { copyKey, type Place } from './place'
+import type { TableIndexBuilder } from './table-index'
 import { type TableInfo, type TableKind, type TableSettings, tableName } from './table-info'
+import { WriterMemory, type WriterTools } from './writer-memory'
 
 /** From here on the caller should `drain`. */
 const DRAIN_BYTES = 1024 * 1024
@@ -52,11 +52,10 @@ const SAVING_WORTH_WHILE = 8
 export class TableWriter {
   cells = 0
   private readonly builder: BlockBuilder
-  private readonly index = new TableIndexBuilder()
-  private readonly output = new OutputBuffer()
-  private readonly hashes = new NumberList()
-  /** Of the cells that expire. */
-  private readonly expiries = new NumberList()
+  private readonly index: TableIndexBuilder
+  private readonly output: OutputBuffer
+  private readonly hashes: NumberList
+  private readonly expiries: NumberList
   private readonly seed: number
   /** Where the block that is being built will begin. */
   private position: number
@@ -77,15 +76,24 @@ export class TableWriter {
     private readonly kind: TableKind,
     createdMs: number,
     private readonly settings: TableSettings,
+    private readonly memory: WriterMemory,
+    private readonly tools: WriterTools,
   ) {
+    this.builder = tools.builder
+    this.index = tools.index
+    this.hashes = tools.hashes
+    this.expiries = tools.expiries
+    this.output = new OutputBuffer(memory.chunks)
     const header = encodeHeader({ kind, number, createdMs })
     this.seed = headerSeed(header)
     this.output.push(header)
     this.position = header.length
-    this.builder = new BlockBuilder(settings.blockBytes)
   }
 
-  /** Begins the table's file, which must not exist, in `directory`. */
+  /**
+   * Begins the table's file, which must not exist, in `directory`.
+   * @param memory Shared with the writers before and after it, for the same settings.
+   */
   static async create(
     disk: Disk,
     directory: string,
@@ -93,10 +101,12 @@ export class TableWriter {
     kind: TableKind,
     createdMs: number,
     settings: TableSettings,
+    memory: WriterMemory = new WriterMemory(settings.blockBytes),
   ): Promise<TableWriter> {
     const path = `${directory}/${tableName(number)}`
     const file = await disk.open(path, 'create')
-    return new TableWriter(disk, path, file, number, kind, createdMs, settings)
+    const tools = memory.take()
+    return new TableWriter(disk, path, file, number, kind, createdMs, settings, memory, tools)
   }
 
   /** Of the file so far; the filter and the index come on top. */
@@ -142,7 +152,8 @@ export class TableWriter {
   }
 
   /**
-   * Writes the rest, syncs and closes. The caller syncs the directory. There must be a cell.
+   * Writes the rest, syncs and closes; the writer is of no use afterwards. The caller syncs the
+   * directory. There must be a cell.
    * @returns what the manifest needs to know.
    */
   async finish(): Promise<TableInfo> {
@@ -176,6 +187,7 @@ export class TableWriter {
     const footer = encodeFooter(facts, layout)
     output.push(footer)
     await output.flushTo(this.file)
+    this.memory.give(this.tools)
     await syncFile(this.file)
     await this.file.close()
     return { ...facts, first, last, footerCrc: footerCrc(footer) }
@@ -192,7 +204,7 @@ export class TableWriter {
   }
 
   private begin(partition: number, cell: Buffer, keyAt: number, keyEnd: number): void {
-    this.first = { partition, key: Buffer.from(cell.subarray(keyAt, keyEnd)) }
+    this.first = { partition, key: copyKey(cell, keyAt, keyEnd) }
   }
 
   /** How many bytes the key shares with the one before it, which must be below it. */
@@ -274,10 +286,10 @@ export class TableWriter {
   }
 
   private last(): Place {
-    return {
-      partition: this.lastPartition,
-      key: Buffer.from(cellKey(this.builder.payload, this.builder.lastAt)),
-    }
+    const { payload, lastAt } = this.builder
+    const keyAt = lastAt + CELL_HEADER_BYTES
+    const key = copyKey(payload, keyAt, keyAt + cellKeyLength(payload, lastAt))
+    return { partition: this.lastPartition, key }
   }
 }
 

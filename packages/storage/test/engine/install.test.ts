@@ -1,4 +1,4 @@
-import { installFlush, installMerge, replaceDeletes } from '../../src/engine/install'
+import { installFlush, installMerge, mayJoin, replaceDeletes } from '../../src/engine/install'
 import type { ManifestState, ManifestTable } from '../../src/manifest/format'
 import type { Place } from '../../src/table/place'
 import { type TableInfo, TableKind } from '../../src/table/table-info'
@@ -110,6 +110,31 @@ describe('install', () => {
         `21 in 50${mark}`,
       ])
     }
+  })
+
+  test('install: joining a run: unless one of its tables lies between those that are merged', () => {
+    const tables = [info(1, 'a', 'c'), info(2, 'e', 'g'), info(3, 'i', 'k'), info(4, 'm', 'p')]
+    const before = state(...tables.map((each) => entry(each, 1)), entry(info(5, 'a', 'z'), 2))
+    const cases: [number[], boolean][] = [
+      [[1], true],
+      [[2, 3], true],
+      [[1, 2, 3, 4], true],
+      [[1, 3], false],
+      [[2, 4], false],
+      [[1, 5], false],
+      [[1, 2, 3, 4, 5], true],
+    ]
+    for (const [inputs, joins] of cases) {
+      expect([inputs, mayJoin(before, 1, inputs)]).toEqual([inputs, joins])
+    }
+    // Of the larger table only what is behind the others counts.
+    const rest = state(
+      ...before.tables.slice(0, 4),
+      entry(info(6, 'a', 'z'), 1, { after: place(1, 'p') }),
+    )
+    expect(mayJoin(rest, 1, [6])).toBe(false)
+    expect(mayJoin(rest, 1, [4, 6])).toBe(true)
+    expect(mayJoin(rest, 1, [1, 2])).toBe(true)
   })
 
   test('install: delete tables replaced: one run, applied when all were', () => {

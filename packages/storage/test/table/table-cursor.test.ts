@@ -1,5 +1,6 @@
 import { type Disk, KeyedRandom } from '@cassiopeia/env'
 import { comparePlaces } from '../../src/table/place'
+import { ReadAhead } from '../../src/table/read-ahead'
 import { TableCursor } from '../../src/table/table-cursor'
 import { makeCell, simulate, testSeeds } from '../support'
 import {
@@ -48,7 +49,7 @@ describe('table cursor', () => {
             : { partition: random.below(700), key: random.bytes(3) }
         const starts = [undefined, placeOf(entries.at(-1)!), pick(), pick(), pick(), pick()]
         const ref = { info, after: random.chance(0.5) ? pick() : undefined }
-        const cursor = new TableCursor(disk, pathOf(7), ref, aheadMax)
+        const cursor = new TableCursor(disk, pathOf(7), ref, new ReadAhead(aheadMax))
         expect(cursor.ended).toBe(true)
         for (const after of starts) {
           const expected = entries.filter(
@@ -89,7 +90,8 @@ describe('table cursor', () => {
           }
         },
       } as unknown as Disk
-      const cursor = new TableCursor(watching, pathOf(1), { info, after: undefined }, 64 * 1024)
+      const readAhead = new ReadAhead(64 * 1024)
+      const cursor = new TableCursor(watching, pathOf(1), { info, after: undefined }, readAhead)
       expect(await collect(cursor)).toEqual(describeEntries(entries))
       // The footer and the index come first.
       const chunks = reads.slice(2)

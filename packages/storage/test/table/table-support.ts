@@ -8,10 +8,10 @@ import {
   keyHash,
 } from '@cassiopeia/protocol'
 import type { TableDamage } from '../../src/jobs/job'
+import type { CellCursor } from '../../src/merge/cell-cursor'
 import { BlockCache } from '../../src/table/block-cache'
 import type { Place } from '../../src/table/place'
 import { Find, Table } from '../../src/table/table'
-import type { TableCursor } from '../../src/table/table-cursor'
 import {
   type TableInfo,
   TableKind,
@@ -19,6 +19,7 @@ import {
   tableName,
 } from '../../src/table/table-info'
 import { TableWriter } from '../../src/table/table-writer'
+import type { WriterMemory } from '../../src/table/writer-memory'
 import { copyCell, makeCell } from '../support'
 
 export const DIRECTORY = '/data/tables'
@@ -62,13 +63,14 @@ export async function writeTable(
   number: number,
   entries: readonly Entry[],
   settings: Partial<TableSettings> = {},
+  memory?: WriterMemory,
 ): Promise<TableInfo> {
   await disk.makeDirectory(DIRECTORY)
   const kind = entries.every(({ cell }) => isTombstone(cell, 0))
     ? TableKind.tombstones
     : TableKind.data
   const all = { ...SETTINGS, ...settings }
-  const writer = await TableWriter.create(disk, DIRECTORY, number, kind, CREATED_MS, all)
+  const writer = await TableWriter.create(disk, DIRECTORY, number, kind, CREATED_MS, all, memory)
   for (const { partition, hash, cell } of entries) {
     // Inside a larger buffer, which the writer may not keep.
     const room = Buffer.concat([Buffer.from('--'), cell, Buffer.from('--')])
@@ -122,7 +124,7 @@ export function placeOf({ partition, key }: Entry): Place {
 }
 
 /** All cells above `after` that the cursor walks over, as `describeEntries` has them. */
-export async function collect(cursor: TableCursor, after?: Place): Promise<string[]> {
+export async function collect(cursor: CellCursor, after?: Place): Promise<string[]> {
   const found: string[] = []
   await cursor.seek(after)
   while (!cursor.ended) {
