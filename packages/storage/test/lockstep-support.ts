@@ -167,11 +167,24 @@ export class Viewer {
 
 type Answer = readonly (Buffer | undefined)[]
 
+/** Writes cells in one batch. @returns undefined when they are refused. */
+export function writeGroup(
+  client: TestClient,
+  cells: readonly Buffer[],
+): Promise<Buffer | undefined>[] | undefined {
+  const bytes = cells.reduce((sum, { length }) => sum + length, 0)
+  let written: Promise<Buffer | undefined>[] | undefined
+  client.store.group(bytes, () => {
+    written = cells.map((cell) => client.write(cell))
+  })
+  return written
+}
+
 /** What the store answers to an operation that has an answer: cells, found or newer. */
 export async function askStore(client: TestClient, operation: Operation): Promise<Answer> {
   switch (operation.type) {
     case 'write':
-      return Promise.all(operation.cells.map((cell) => client.write(cell)))
+      return Promise.all(writeGroup(client, operation.cells) ?? [])
     case 'read': {
       const { keys, later } = operation
       if (later) return Promise.all(keys.map((key) => client.readLater(key)))

@@ -13,6 +13,7 @@ import {
   randomStamps,
   type Stamps,
   Viewer,
+  writeGroup,
 } from './lockstep-support'
 import {
   Model,
@@ -261,8 +262,11 @@ class CrashRun {
 
   private write(client: TestClient): void {
     const turn: Turn = { cells: this.maker.cells(8), acknowledged: false, flushed: false }
+    const written = writeGroup(client, turn.cells)
+    // More than may be under way: none of them was taken.
+    if (written === undefined) return
     this.turns.push(turn)
-    void Promise.all(turn.cells.map((cell) => client.write(cell))).then(() => {
+    void Promise.all(written).then(() => {
       turn.acknowledged = true
     })
   }

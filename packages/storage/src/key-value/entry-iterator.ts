@@ -8,9 +8,9 @@ import { compareBytes, copyBytes } from './write-bytes'
 
 /** The first page is small, so that a short scan is cheap; each one after it is larger. */
 const PAGE_ENTRIES_MIN = 16
-const PAGE_ENTRIES_MAX = 1_024
+const PAGE_ENTRIES_MAX = 4_096
 const PAGE_BYTES_MIN = 4 * 1024
-const PAGE_BYTES_MAX = 256 * 1024
+const PAGE_BYTES_MAX = 512 * 1024
 const PAGE_GROWTH = 4
 
 /** What an iteration gives for each entry, and what it needs of it. */
@@ -49,15 +49,18 @@ const DONE: IteratorReturnResult<undefined> = Object.freeze({ done: true, value:
 /**
  * Walks over the entries of a span in the order (partition, key). It copies a page of them out of a
  * scan, gives them one by one, and goes on above the last one; it holds nothing in the store between
- * pages. What is written meanwhile is seen as it was, or as it is.
+ * pages. From the second page on the next one is fetched while this one is given. What is written
+ * meanwhile is seen as it was, or as it is.
  *
- * The Buffers given are the caller's own, but those of one page share its memory (up to 256 KiB):
+ * The Buffers given are the caller's own, but those of one page share its memory (up to 512 KiB):
  * copy what is kept for long.
  *
  * Written by hand: an async generator costs several promises for each entry.
  */
 export class EntryIterator<Item> implements AsyncIterableIterator<Item, undefined> {
-  private readonly page: EntryPage
+  private page: EntryPage
+  /** Takes the page after that. */
+  private spare: EntryPage
   /** The next entry of the page to give. */
   private index = 0
   private pageEntries = PAGE_ENTRIES_MIN
@@ -69,7 +72,11 @@ export class EntryIterator<Item> implements AsyncIterableIterator<Item, undefine
   /** Entries that may be given yet, beside those of the page. */
   private left: number
   private isDone: boolean
-  private loading: Promise<void> | undefined
+  /** The loading of the spare page, and the turning to it that somebody waits for. */
+  private ahead: Promise<void> | undefined
+  private turning: Promise<void> | undefined
+  private pages = 0
+  private isLeft = false
   /** Why the scan was stopped: the partition has no more, or the page is full. */
   private sawEnd = false
   private isFull = false
@@ -81,6 +88,7 @@ export class EntryIterator<Item> implements AsyncIterableIterator<Item, undefine
     private readonly shape: EntryShape<Item>,
   ) {
     this.page = new EntryPage(shape.parts)
+    this.spare = new EntryPage(shape.parts)
     this.beforeLower = span.lower && keyBelow(span.lower)
     this.partition = span.firstPartition
     this.afterKey = this.beforeLower
@@ -99,30 +107,57 @@ export class EntryIterator<Item> implements AsyncIterableIterator<Item, undefine
       this.index += 1
       return Promise.resolve({ done: false, value })
     }
-    if (this.isDone) return Promise.resolve(DONE)
-    this.loading ??= this.load()
-    return this.loading.then(this.afterLoading)
+    if (this.ahead === undefined) {
+      if (this.isDone) return Promise.resolve(DONE)
+      this.ahead = this.load(this.spare)
+    }
+    if (this.isLeft) return Promise.resolve(DONE)
+    this.turning ??= this.turn(this.ahead)
+    return this.turning.then(this.afterTurning)
   }
 
   /** Ends early and lets go of the page. */
   return(): Promise<IteratorReturnResult<undefined>> {
     this.end()
+    this.isLeft = true
     this.index = 0
     this.page.clear()
     return Promise.resolve(DONE)
   }
 
-  private readonly afterLoading = () => this.next()
+  private readonly afterTurning = () => this.next()
+
+  /** Goes to the page that is being loaded, and has the next one loaded. */
+  private async turn(ahead: Promise<void>): Promise<void> {
+    try {
+      await ahead
+    } catch (error) {
+      this.page.clear()
+      throw error
+    } finally {
+      this.ahead = undefined
+      this.turning = undefined
+      this.index = 0
+    }
+    if (this.isLeft) return
+    const { page } = this
+    this.page = this.spare
+    this.spare = page
+    this.pages += 1
+    if (this.isDone || this.pages === 1) return
+    this.ahead = this.load(this.spare)
+    // Whoever comes to its end is told.
+    this.ahead.catch(() => {})
+  }
 
   private end(): void {
     this.isDone = true
     this.left = 0
   }
 
-  /** Fills the page with at least one entry, or comes to the end. */
-  private async load(): Promise<void> {
-    this.index = 0
-    this.page.restart(Math.min(this.pageEntries, this.left), this.pageBytes)
+  /** Fills a page with at least one entry, or comes to the end. */
+  private async load(page: EntryPage): Promise<void> {
+    page.restart(Math.min(this.pageEntries, this.left), this.pageBytes)
     this.pageEntries = Math.min(this.pageEntries * PAGE_GROWTH, PAGE_ENTRIES_MAX)
     this.pageBytes = Math.min(this.pageBytes * PAGE_GROWTH, PAGE_BYTES_MAX)
     this.isFull = false
@@ -130,12 +165,9 @@ export class EntryIterator<Item> implements AsyncIterableIterator<Item, undefine
       while (!this.isFull && !this.isDone) await this.scanOn()
     } catch (error) {
       this.end()
-      this.page.clear()
       throw error
-    } finally {
-      this.loading = undefined
     }
-    this.left -= this.page.count
+    this.left -= page.count
     if (this.left <= 0) this.end()
   }
 
@@ -162,7 +194,7 @@ export class EntryIterator<Item> implements AsyncIterableIterator<Item, undefine
       return false
     }
     if (lower !== undefined && compareBytes(cell, from, to, lower) < 0) return true
-    if (!isLive(cell, at, this.clock) || this.page.add(cell, at, partition)) return true
+    if (!isLive(cell, at, this.clock) || this.spare.add(cell, at, partition)) return true
     this.partition = partition
     this.afterKey = copyBytes(cell, from, to)
     this.isFull = true
