@@ -218,7 +218,7 @@ describe('processes: the cluster of the command', () => {
 
     node!.start()
     await node!.untilSaid('listening')
-    const replay = node!.log.find(({ event }) => event === 'commit log replayed')
+    const replay = node!.log.find(({ event }) => event === 'store opened')
     expect(replay).toMatchObject({ tornBytes: 0 })
     expect(node!.log.map(({ event }) => event)).not.toContain('torn tail cut')
     await cluster.untilWhole()

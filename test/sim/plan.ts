@@ -22,6 +22,7 @@ export interface PlannedNodeOptions {
   readonly syncIntervalMs: number
   readonly segmentBytes: number
   readonly memtableBytes: number
+  readonly inlineWriteBytesMax: number
   readonly partitionBits: number
   readonly gossipIntervalMs: number
   readonly phiThreshold: number
@@ -129,6 +130,7 @@ function drawNodeOptions(
     backoffMaxMs: backoffMinMs + random.below(500),
     // So small that memtables are flushed and tables merged while the faults last.
     memtableBytes: 4096 * 2 ** random.below(4),
+    inlineWriteBytesMax: random.below(2) * 65_536,
   }
 }
 

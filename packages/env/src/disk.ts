@@ -57,6 +57,12 @@ export interface DiskFile {
    * rejects, any prefix of the bytes may have been written.
    */
   append(buffers: readonly Buffer[]): Promise<void>
+  /**
+   * As `append`, but the event loop waits: for little, which goes no further than the system's cache
+   * and is there sooner than another thread would have begun. When it throws, any prefix of the bytes
+   * may have been written.
+   */
+  appendSync(buffers: readonly Buffer[]): void
   /** Fills `target` from `position`. @returns bytes read: fewer than asked only at the file's end. */
   read(target: Buffer, position: number): Promise<number>
   /**

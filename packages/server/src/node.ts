@@ -382,6 +382,7 @@ function openNodeStore(
 ): Promise<CellStore> {
   const { dataDirectory, sync, syncIntervalMs, segmentBytes } = settings
   const { memoryBytesMax, memtableBytes, compression, diskReserveBytes } = settings
+  const { inlineWriteBytesMax } = settings
   return openCellStore(
     {
       directory: dataDirectory,
@@ -390,6 +391,7 @@ function openNodeStore(
       segmentBytes,
       memoryBytesMax,
       memtableBytes,
+      inlineWriteBytesMax,
       compression,
       diskReserveBytes,
       partitions: 2 ** settings.partitionBits,

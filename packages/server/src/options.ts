@@ -46,6 +46,8 @@ export interface NodeOptions {
   readonly memoryBytesMax?: number | undefined
   /** Size of a memtable. 0 or 4 KiB to an eighth of `memoryBytesMax`; default 0: that eighth. */
   readonly memtableBytes?: number | undefined
+  /** Batches up to this size are written to the log in place. 0 to 1 MiB; default 64 KiB. */
+  readonly inlineWriteBytesMax?: number | undefined
   /** How blocks of tables are compressed. 'none', 'deflate'; default 'none'. */
   readonly compression?: Compression | undefined
   /** Writes are refused while the disk has fewer bytes free. 0 to 1 TiB; default 64 MiB. */
@@ -131,6 +133,12 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
     0,
     1024 * MIB,
     'Bytes of a memtable, at most an eighth of memoryBytesMax; 0: that eighth, at most 64 MiB.',
+  ),
+  inlineWriteBytesMax: integer(
+    65_536,
+    0,
+    MIB,
+    'Batches up to this size are written to the log by the event loop itself, while that is quick.',
   ),
   compression: {
     type: 'choice',

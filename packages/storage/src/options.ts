@@ -36,6 +36,11 @@ export interface StoreOptions {
    * `memoryBytesMax` counts.
    */
   readonly pendingBytesMax?: number | undefined
+  /**
+   * Batches up to this size are written to the log by the event loop itself, while the system takes
+   * them in a few milliseconds; larger ones by another thread. 0 to 1 MiB; default 64 KiB.
+   */
+  readonly inlineWriteBytesMax?: number | undefined
   /** Bytes of cells in a block of a table; a larger cell has its own. 512 to 32,768; default 4,096. */
   readonly blockBytes?: number | undefined
   /**
@@ -73,6 +78,7 @@ const GIB = 1024 * MIB
 const MEMTABLE_SHARE = 1 / 8
 /** They lie in memtables, beyond the size at which these are full. */
 const PENDING_SHARE = 1 / 16
+const PENDING_BYTES_MIN = MIB
 const MEMTABLE_BYTES_DEFAULT = 64 * MIB
 export const PARTITIONS_MAX: number = 2 ** 24
 
@@ -112,6 +118,12 @@ export const STORE_OPTIONS: OptionTable<StoreOptions> = Object.freeze({
     KIB,
     GIB,
     'Bytes taken by writes that are not settled yet, at most a 16th of memoryBytesMax counts.',
+  ),
+  inlineWriteBytesMax: integer(
+    64 * KIB,
+    0,
+    MIB,
+    'Batches up to this size are written to the log by the event loop itself, while that is quick.',
   ),
   blockBytes: integer(
     4 * KIB,
@@ -176,7 +188,7 @@ export function parseStoreOptions(options: StoreOptions): StoreSettings {
     memtableBytes: settings.memtableBytes || Math.min(share, MEMTABLE_BYTES_DEFAULT),
     pendingBytesMax: Math.min(
       settings.pendingBytesMax,
-      Math.floor(settings.memoryBytesMax * PENDING_SHARE),
+      Math.max(PENDING_BYTES_MIN, Math.floor(settings.memoryBytesMax * PENDING_SHARE)),
     ),
     partitionOf: settings.partitionOf ?? (() => 0),
     proof: settings.proof ?? PROVEN_ALONE,

@@ -147,7 +147,14 @@ export class CrashWorkload {
     const onFatal = () => {
       this.fatals += 1
     }
-    const opening = openClient(this.node.ports, { ...TINY, ...options, onFatal })
+    // In turn by the event loop and by another thread.
+    const inlineWriteBytesMax = this.stats.length % 2 === 0 ? 0 : 64 * 1024
+    const opening = openClient(this.node.ports, {
+      ...TINY,
+      inlineWriteBytesMax,
+      ...options,
+      onFatal,
+    })
     const client = await this.step('open', opening)
     if (client === undefined) return
     await steps(client)

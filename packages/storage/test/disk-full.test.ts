@@ -105,13 +105,23 @@ async function expectAfterRestart({ sim, node }: World, written: Written, option
 }
 
 describe('disk full: the log', () => {
-  for (const end of ['kill', 'power cut', 'close'] as const) {
-    test(`disk full: the log meets it: refused, reads go on, recovers by itself (${end})`, async () => {
+  const WAYS: [string, TestOptions][] = [
+    ['kill', {}],
+    ['power cut', {}],
+    ['close', {}],
+    ['kill', { sync: 'none', inlineWriteBytesMax: 64 * KIB }],
+    ['close', { sync: 'periodic', inlineWriteBytesMax: 64 * KIB }],
+    ['power cut', { sync: 'group', inlineWriteBytesMax: 64 * KIB }],
+  ]
+  for (const [end, options] of WAYS) {
+    const way = `${end}, ${JSON.stringify(options)}`
+    test(`disk full: the log meets it: refused, reads go on, recovers by itself (${way})`, async () => {
       const { sim, node } = simulate(1)
       const written = newWritten()
       await sim.run(async () => {
         // No flush comes in between.
-        const client = await openClient(node.ports, { ...TINY, memtableBytes: 64 * KIB })
+        const tiny = { ...TINY, ...options, memtableBytes: 64 * KIB }
+        const client = await openClient(node.ports, tiny)
         await write(client, written, ['first'])
         leaveFree(node, 3_000)
         await writeUntilRefused(client, written)
@@ -154,27 +164,28 @@ describe('disk full: the log', () => {
     }
   })
 
-  test('disk full: the log cannot be cut back: fails for good, nothing acknowledged is lost', async () => {
-    const { sim, node } = simulate(1)
-    const written = newWritten()
-    const fatal: CassioError[] = []
-    const onFatal = (error: CassioError) => fatal.push(error)
-    await sim.run(async () => {
-      const client = await openClient(node.ports, { ...TINY, onFatal })
-      await write(client, written, ['first'])
-      // A part of the batch is written; then it cannot be removed, as on a file system that copies.
-      leaveFree(node, 60)
-      node.disk.faults.failCall(node.disk.ioCalls + 2, 'ENOSPC')
-      await write(client, written, ['second', 'third'])
-      node.disk.faults.clear()
-      await sim.sleep(RECOVERY_MS)
-      await write(client, written, ['behind the remains'])
+  for (const options of [{}, { sync: 'none', inlineWriteBytesMax: 64 * KIB }] as TestOptions[])
+    test(`disk full: the log cannot be cut back: fails for good, nothing acknowledged is lost (${JSON.stringify(options)})`, async () => {
+      const { sim, node } = simulate(1)
+      const written = newWritten()
+      const fatal: CassioError[] = []
+      const onFatal = (error: CassioError) => fatal.push(error)
+      await sim.run(async () => {
+        const client = await openClient(node.ports, { ...TINY, ...options, onFatal })
+        await write(client, written, ['first'])
+        // A part of the batch is written; then it cannot be removed, as on a file system that copies.
+        leaveFree(node, 60)
+        node.disk.faults.failCall(node.disk.ioCalls + 2, 'ENOSPC')
+        await write(client, written, ['second', 'third'])
+        node.disk.faults.clear()
+        await sim.sleep(RECOVERY_MS)
+        await write(client, written, ['behind the remains'])
+      })
+      node.kill()
+      await expectAfterRestart({ sim, node }, written)
+      expect(fatal).toHaveLength(1)
+      expect([...written.acknowledged.keys()]).toEqual(['first', 'after the restart'])
     })
-    node.kill()
-    await expectAfterRestart({ sim, node }, written)
-    expect(fatal).toHaveLength(1)
-    expect([...written.acknowledged.keys()]).toEqual(['first', 'after the restart'])
-  })
 
   test('disk full: a batch: refused as a whole', async () => {
     const { sim, node } = simulate(1)

@@ -147,7 +147,7 @@ function simulatedPlace(sim: Simulation, node: SimProcess): Place {
 describe('store: lockstep', () => {
   testSeeds(
     'store: random operations on a simulated disk: as the model (300 steps)',
-    15 * MORE,
+    25 * MORE,
     async (seed) => {
       const { sim, node } = simulate(seed)
       await sim.run(() =>
@@ -158,7 +158,7 @@ describe('store: lockstep', () => {
 
   testSeeds(
     'store: the same operations under two sets of options: the same answers (200 steps)',
-    5 * MORE,
+    8 * MORE,
     async (seed) => {
       const { sim, node } = simulate(seed)
       const places = [node, sim.process('other')].map((each) => simulatedPlace(sim, each))
@@ -189,7 +189,7 @@ describe('store: lockstep', () => {
 
   testSeeds(
     'store: crashes at any moment: a prefix survives, with all that was acknowledged',
-    15 * MORE,
+    25 * MORE,
     (seed) => new CrashRun(seed).run(),
   )
 })

@@ -101,6 +101,10 @@ class MemoryFile implements DiskFile {
   }
 
   async append(buffers: readonly Buffer[]): Promise<void> {
+    this.appendSync(buffers)
+  }
+
+  appendSync(buffers: readonly Buffer[]): void {
     const { files } = this.disk
     files.set(this.path, Buffer.concat([this.disk.find(this.path), ...buffers]))
   }

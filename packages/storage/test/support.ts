@@ -223,7 +223,16 @@ export function storeOptions(options: TestOptions = {}): StoreOptions {
   const onFatal = (error: CassioError) => {
     throw new Error(`unexpected fatal error: ${error.message}`)
   }
-  return { directory: '/data', partitions: PARTITIONS, partitionOf, onFatal, ...options }
+  // Writes by another thread meet more: they can be under way when the process ends.
+  const inlineWriteBytesMax = 0
+  return {
+    directory: '/data',
+    partitions: PARTITIONS,
+    partitionOf,
+    inlineWriteBytesMax,
+    onFatal,
+    ...options,
+  }
 }
 
 export const LOG_DIRECTORY = '/data/commit-log'
@@ -275,6 +284,10 @@ export function recordingDisk(disk: Disk, calls: string[]): Disk {
     read: (target, position) => file.read(target, position),
     readSync: (target, position) => file.readSync(target, position),
     close: () => file.close(),
+    appendSync(buffers) {
+      calls.push(`append ${path}`)
+      file.appendSync(buffers)
+    },
     append(buffers) {
       calls.push(`append ${path}`)
       return file.append(buffers)

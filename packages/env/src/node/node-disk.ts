@@ -10,6 +10,7 @@ import {
   read,
   readSync,
   writev,
+  writevSync,
 } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { promisify } from 'node:util'
@@ -135,6 +136,17 @@ class NodeDiskFile implements DiskFile {
         rest = skipBytes(rest, bytesWritten)
       }
     })
+  }
+
+  appendSync(buffers: readonly Buffer[]): void {
+    if (this.closed !== undefined) throw systemError('EBADF', 'write', this.path)
+    let rest = buffers.filter((buffer) => buffer.length > 0)
+    while (rest.length > 0) {
+      const bytesWritten = writevSync(this.descriptor, rest, this.position)
+      if (bytesWritten === 0) throw systemError('EIO', 'write', this.path)
+      this.position += bytesWritten
+      rest = skipBytes(rest, bytesWritten)
+    }
   }
 
   read(target: Buffer, position: number): Promise<number> {

@@ -2,6 +2,7 @@
  * The first module of a thread of `ThreadWorkers`: loads the entry's module and does the jobs that
  * arrive. Whatever goes wrong outside of a job ends the thread, which the other side sees.
  */
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { canceledError, describeError } from '../job-errors'
 import type { WorkerContext, WorkerMain } from '../workers'
@@ -12,11 +13,25 @@ import type { ThreadData, ThreadReply, ThreadRequest } from './thread-messages'
 
 if (parentPort === null) throw new Error('worker-thread is only for threads of ThreadWorkers')
 const port = parentPort
+/** As a share of the processor: about a third of what a thread of normal priority gets. */
+const NICE = 5
 const { module: path, name, cancelledId } = workerData as ThreadData
 const main = (require(path) as Record<string, unknown>)[name] as WorkerMain
 if (typeof main !== 'function') throw new TypeError(`${path} exports no function '${name}'`)
 
+giveWay()
 const ports = { disk: new NodeDisk(), clock: new NodeClock(), timers: new NodeTimers() }
+
+/** Where a system has priorities for threads, the event loop goes first. */
+function giveWay(): void {
+  // Elsewhere the call would concern the whole process.
+  if (process.platform !== 'linux') return
+  try {
+    setPriority(NICE)
+  } catch {
+    // Not allowed here: the threads are equals then.
+  }
+}
 
 class ThreadContext implements WorkerContext {
   readonly disk = ports.disk

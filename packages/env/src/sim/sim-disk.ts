@@ -167,11 +167,12 @@ export class SimDisk implements Disk {
   }
 
   /** As `perform`, within one event. A call that must return cannot hang: a dead one's throws. */
-  performSync<T>({ kind, subject, apply }: Operation<T>): T {
+  performSync<T>({ kind, subject, apply, breakOff }: Operation<T>): T {
     if (!this.incarnation.alive) throw faultError('EIO', kind, subject)
     const fault = this.nextFault(kind)
-    if (fault !== undefined) throw faultError(fault, kind, subject)
-    return apply()
+    if (fault === undefined) return apply()
+    if (fault === 'short-write') breakOff?.(this.random)
+    throw faultError(fault, kind, subject)
   }
 
   private nextFault(kind: string): DiskFault | undefined {
@@ -239,6 +240,22 @@ class SimDiskFile implements DiskFile {
     } finally {
       this.appending = false
     }
+  }
+
+  appendSync(buffers: readonly Buffer[]): void {
+    if (this.closed) throw systemError('EBADF', 'write', this.path)
+    // A defect of the caller's, which a real disk would turn into mixed up bytes.
+    if (this.appending) throw new Error(`two appends at once to ${this.path}`)
+    const bytes = Buffer.concat(buffers)
+    this.disk.performSync({
+      kind: 'write',
+      subject: this.path,
+      detail: hashBytes(bytes),
+      apply: () => this.appendWithinQuota(bytes),
+      breakOff: (random) => {
+        this.inode.append(bytes.subarray(0, random.below(bytes.length + 1)))
+      },
+    })
   }
 
   read(target: Buffer, position: number): Promise<number> {

@@ -95,6 +95,20 @@ export function diskConformance(name: string, makeHarness: () => Promise<DiskHar
     await file.close()
   })
 
+  check('appendSync: between appends: one after the other; EBADF after close', async () => {
+    const file = await disk.open(path('log'), 'create')
+    await file.append(text('one '))
+    file.appendSync(text('two ', '', 'three '))
+    await file.append(text('four'))
+    expect((await disk.readFile(path('log'))).toString()).toBe('one two three four')
+    const many = Array.from({ length: 3_000 }, (_, index) => Buffer.from(`${index},`))
+    file.appendSync(many)
+    expect(await file.size()).toBe(18 + Buffer.concat(many).length)
+    const closing = file.close()
+    expect(() => file.appendSync(text('x'))).toThrow(expect.objectContaining({ code: 'EBADF' }))
+    await closing
+  })
+
   check('readSync: inside, across and beyond the end: as read; EBADF after close', async () => {
     await write('log', '0123456789')
     const file = await disk.open(path('log'), 'read')

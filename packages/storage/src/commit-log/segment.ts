@@ -47,10 +47,16 @@ export class Segment {
 
   /** Appends one batch. Call again only once the promise has settled. */
   async append(cellCount: number, cells: readonly Buffer[]): Promise<void> {
-    encodeBatchHeader(this.batchHeader, this.seed, this.bytes, this.durableBytes, cellCount, cells)
-    await this.file.append([this.batchHeader, ...cells])
-    this.bytes += BATCH_HEADER_BYTES
-    for (const range of cells) this.bytes += range.length
+    const batch = this.encode(cellCount, cells)
+    await this.file.append(batch)
+    for (const range of batch) this.bytes += range.length
+  }
+
+  /** As `append`; the event loop waits. */
+  appendSync(cellCount: number, cells: readonly Buffer[]): void {
+    const batch = this.encode(cellCount, cells)
+    this.file.appendSync(batch)
+    for (const range of batch) this.bytes += range.length
   }
 
   /**
@@ -64,6 +70,11 @@ export class Segment {
       // Not to be taken for a full disk: the next batch would come to lie behind these remains.
       throw new Error(`the log cannot be cut back: ${messageOf(cause)}`, { cause })
     }
+  }
+
+  private encode(cellCount: number, cells: readonly Buffer[]): Buffer[] {
+    encodeBatchHeader(this.batchHeader, this.seed, this.bytes, this.durableBytes, cellCount, cells)
+    return [this.batchHeader, ...cells]
   }
 
   /**

@@ -11,6 +11,8 @@ export interface LogSettings {
   readonly sync: SyncMode
   readonly syncIntervalMs: number
   readonly segmentBytes: number
+  /** Batches up to this size are written by the event loop itself, while that is quick. */
+  readonly inlineWriteBytesMax: number
 }
 
 export interface LogPorts {
@@ -18,6 +20,10 @@ export interface LogPorts {
   readonly timers: Timers
   readonly clock: Clock
 }
+
+/** A write by the event loop that takes longer keeps it from trying again for so long. */
+const INLINE_MS_MAX = 4
+const INLINE_PAUSE_MS = 1_000
 
 /** A segment that takes no more batches. */
 export interface SealedSegment {
@@ -47,6 +53,7 @@ export class LogWriter {
   /** A segment was begun that could not be finished: its file may lie there. */
   private halfMade = false
   private syncTimer: Timer | undefined
+  private inlineFromMs = 0
 
   /**
    * @param sealed The segments that recovery found, oldest first; none of them is appended to. The
@@ -79,7 +86,8 @@ export class LogWriter {
     invariant(segment !== undefined, 'there is a segment to append to')
     const before = segment.bytes
     try {
-      await segment.append(cellCount, cells)
+      if (this.isInline(sizeOf(cells))) this.appendTimed(segment, cellCount, cells)
+      else await segment.append(cellCount, cells)
     } catch (error) {
       if (isDiskFull(error)) await segment.rewind()
       throw error
@@ -87,6 +95,48 @@ export class LogWriter {
     this.written += segment.bytes - before
     if (this.settings.sync === 'group') await this.syncSegment(segment)
     else if (this.settings.sync === 'periodic') this.armSync()
+  }
+
+  /**
+   * Whether `appendNow` would take a batch of `bytes` bytes: a small one, in a mode that does not wait
+   * for the disk, with no segment to be begun, and as long as the system has taken such writes quickly.
+   */
+  takesNow(bytes: number, fresh: boolean): boolean {
+    return this.settings.sync !== 'group' && !this.mustRoll(fresh) && this.isInline(bytes)
+  }
+
+  /**
+   * As `append`, before it returns. @throws as that, but a full disk leaves `rewind` to the caller, who
+   * must wait for it before the next batch.
+   */
+  appendNow(cellCount: number, cells: readonly Buffer[]): void {
+    const segment = this.current
+    invariant(segment !== undefined, 'there is a segment to append to')
+    const before = segment.bytes
+    this.appendTimed(segment, cellCount, cells)
+    this.written += segment.bytes - before
+    if (this.settings.sync === 'periodic') this.armSync()
+  }
+
+  /** Cuts off what an `appendNow` that met a full disk has written. */
+  async rewind(): Promise<void> {
+    await this.current?.rewind()
+  }
+
+  private isInline(bytes: number): boolean {
+    return (
+      bytes <= this.settings.inlineWriteBytesMax &&
+      this.ports.clock.monotonicMs() >= this.inlineFromMs
+    )
+  }
+
+  /** When the system makes writers wait, the event loop must not be one of them for long. */
+  private appendTimed(segment: Segment, cellCount: number, cells: readonly Buffer[]): void {
+    const { clock } = this.ports
+    const startedMs = clock.monotonicMs()
+    segment.appendSync(cellCount, cells)
+    const endedMs = clock.monotonicMs()
+    if (endedMs - startedMs > INLINE_MS_MAX) this.inlineFromMs = endedMs + INLINE_PAUSE_MS
   }
 
   /** Bytes in the files of the log. */
@@ -217,4 +267,10 @@ export class LogWriter {
       this.syncSegment(current).catch(() => {})
     })
   }
+}
+
+function sizeOf(buffers: readonly Buffer[]): number {
+  let bytes = 0
+  for (const { length } of buffers) bytes += length
+  return bytes
 }

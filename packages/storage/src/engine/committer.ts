@@ -65,8 +65,12 @@ export class Committer {
   /** Writes that are durable and still look for a newer version in tables. */
   private readonly newer: NewerLookups
 
+  private readonly earlyCells: number
+
   constructor(private readonly parts: CommitterParts) {
     this.newer = new NewerLookups(parts.reader)
+    // Where the log does not wait for the disk, whole turns are written at once.
+    this.earlyCells = parts.settings.sync === 'group' ? EARLY_CELLS : Number.POSITIVE_INFINITY
   }
 
   write(
@@ -95,7 +99,7 @@ export class Committer {
     this.writes += 1
     this.bytesTaken += size
     // Not all at once when there is much: the log writes the first part while the rest gathers.
-    if (batch.count >= EARLY_CELLS && this.committing === undefined && !this.inGroup) {
+    if (batch.count >= this.earlyCells && this.committing === undefined && !this.inGroup) {
       this.startCommitting()
     }
   }
@@ -181,7 +185,8 @@ export class Committer {
   private readonly endTurn = (): void => {
     this.turnArmed = false
     this.refusals.deliver()
-    this.startCommitting()
+    if (this.mayCommitNow()) this.commitNow()
+    else this.startCommitting()
   }
 
   private beginBatch(batch: Batch): Generation {
@@ -223,6 +228,57 @@ export class Committer {
         await appended
       } else if (this.written.count > 0) this.settleWritten()
       else return
+    }
+  }
+
+  private mayCommitNow(): boolean {
+    const { count, bytes, generation } = this.gathering
+    return (
+      count > 0 &&
+      this.committing === undefined &&
+      this.exclusive.length === 0 &&
+      this.stopped === undefined &&
+      this.parts.log.takesNow(bytes, generation!.firstSegment === undefined) &&
+      this.pauseMs() === 0
+    )
+  }
+
+  /**
+   * The short way, for a batch that the log takes at once: it is written and settled in this turn,
+   * and what its writers give next comes with the next turn.
+   */
+  private commitNow(): void {
+    const batch = this.gathering
+    this.gathering = this.flying
+    this.flying = batch
+    this.paused = false
+    const generation = batch.generation!
+    const { log, space, onFailed } = this.parts
+    space.spend(batch.bytes)
+    try {
+      log.appendNow(batch.count, generation.arena.takeRanges())
+    } catch (error) {
+      generation.batches -= 1
+      if (isDiskFull(error)) this.committing = this.rewind(batch)
+      else onFailed(error)
+      return
+    }
+    this.flying = this.written
+    this.written = batch
+    this.settleWritten()
+  }
+
+  /** The disk was full: nothing of the batch counts once the log is cut back. */
+  private async rewind(batch: Batch): Promise<void> {
+    try {
+      await this.parts.log.rewind()
+      this.parts.space.met()
+      answerRest(batch, diskFull('write refused: the disk is full'))
+    } catch (error) {
+      this.parts.onFailed(error)
+    } finally {
+      this.committing = undefined
+      this.startCommitting()
     }
   }
 

@@ -58,6 +58,8 @@ export class Compactor {
   bytesCompacted = 0
   tombstonesForgotten = 0
   private running: Promise<void> | undefined
+  /** Woken while it ran: it may have been about to end. */
+  private again = false
   private closed = false
   private pausing: (() => void) | undefined
   /** Delete tables from which nothing could be forgotten, and nothing has changed since. */
@@ -70,15 +72,24 @@ export class Compactor {
 
   /** There may be something to merge. */
   wake(): void {
-    if (this.closed || this.running !== undefined) return
+    if (this.closed) return
+    if (this.running !== undefined) {
+      this.again = true
+      return
+    }
     this.running = this.run().finally(() => {
       this.running = undefined
+      if (!this.again) return
+      this.again = false
+      this.wake()
     })
   }
 
   /** Cells down to this stamp have just gone from memory into a table. */
   noteFlushed(minStamp: Buffer | undefined): void {
-    this.flushedMinStamp = smaller(this.flushedMinStamp, minStamp)
+    // A copy: the memtable's memory is about to be another's.
+    const stamp = minStamp === undefined ? undefined : Buffer.from(minStamp)
+    this.flushedMinStamp = smaller(this.flushedMinStamp, stamp)
   }
 
   /** Merges all data, then forgets what can be forgotten. @throws what stood in the way. */
@@ -135,14 +146,17 @@ export class Compactor {
     while (!this.closed) {
       const wish = this.wishes[0]
       const compaction = wish === undefined ? this.pick() : this.everything(wish.type)
+      let isAnswered = wish !== undefined
       try {
         if (compaction !== undefined) await this.perform(compaction)
         else if (wish === undefined) return
       } catch (error) {
-        if (wish !== undefined) wish.error = error
+        // Once a damaged table is fenced off, the wish can be fulfilled without it.
+        isAnswered = wish !== undefined && !isDamage(error)
+        if (isAnswered) wish!.error = error
         if (!(await this.survive(error))) return
       } finally {
-        if (wish !== undefined) this.wishes.shift()
+        if (isAnswered) this.wishes.shift()
       }
     }
   }
@@ -354,6 +368,11 @@ export class Compactor {
 interface Wish {
   readonly type: Compaction['type']
   error: unknown
+}
+
+function isDamage(error: unknown): boolean {
+  const { table } = error as { table?: unknown }
+  return systemCode(error) === 'CASSIO_CORRUPT' && table !== undefined
 }
 
 type MergeCompaction = Extract<Compaction, { type: 'merge' }>

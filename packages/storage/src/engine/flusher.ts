@@ -33,11 +33,10 @@ export interface FlusherParts {
   readonly staging: Staging
   /** The first segment that the generations after the oldest need. */
   readonly logFirstAfterOldest: () => number
-  /**
-   * The oldest generation has been replaced by tables: its cells had stamps from `minStamp` on, and
-   * the log is needed from `logFirst` on.
-   */
-  readonly onFlushed: (minStamp: Buffer | undefined, logFirst: number) => Promise<void>
+  /** Cells with stamps from this one on have gone from memory into tables, in this very turn. */
+  readonly onSwapped: (minStamp: Buffer | undefined) => void
+  /** The log is needed from this segment on. */
+  readonly onFlushed: (logFirst: number) => Promise<void>
   readonly onFailed: (cause: unknown) => void
 }
 
@@ -46,15 +45,24 @@ export class Flusher {
   flushes = 0
   bytesFlushed = 0
   private running: Promise<void> | undefined
+  /** Woken while it ran: it may have been about to end. */
+  private again = false
   private closed = false
 
   constructor(private readonly parts: FlusherParts) {}
 
   /** There may be a generation to flush. */
   wake(): void {
-    if (this.closed || this.running !== undefined) return
+    if (this.closed) return
+    if (this.running !== undefined) {
+      this.again = true
+      return
+    }
     this.running = this.run().finally(() => {
       this.running = undefined
+      if (!this.again) return
+      this.again = false
+      this.wake()
     })
   }
 
@@ -140,7 +148,10 @@ export class Flusher {
     try {
       await tables.edit(
         (state) => installFlush(state, infos, logFirst, tables.takeRun),
-        () => this.parts.generations.shift(),
+        () => {
+          this.parts.generations.shift()
+          this.parts.onSwapped(generation.memtable.minStamp())
+        },
       )
     } catch (error) {
       await tables.discard(infos)
@@ -148,8 +159,7 @@ export class Flusher {
     }
     this.flushes += 1
     throttle.flushed(bytes, clock.monotonicMs() - startedMs)
-    const minStamp = generation.memtable.minStamp()
-    await this.parts.onFlushed(minStamp === undefined ? undefined : Buffer.from(minStamp), logFirst)
+    await this.parts.onFlushed(logFirst)
     generation.release()
   }
 }

@@ -171,14 +171,20 @@ export class Reader {
       return
     }
     const { sink, token } = waiting
-    if (step === Step.done) sink!.onRead(token, lookup.best, lookup.bestAt)
-    else sink!.onReadFailed(token, damaged(lookup))
-    this.finish(waiting)
+    try {
+      if (step === Step.done) sink!.onRead(token, lookup.best, lookup.bestAt)
+      else sink!.onReadFailed(token, damaged(lookup))
+    } finally {
+      this.finish(waiting)
+    }
   }
 
   private readonly failed = (waiting: WaitingLookup, error: Error): void => {
-    waiting.sink!.onReadFailed(waiting.token, diskRefused(error))
-    this.finish(waiting)
+    try {
+      waiting.sink!.onReadFailed(waiting.token, diskRefused(error))
+    } finally {
+      this.finish(waiting)
+    }
   }
 
   private finish(waiting: WaitingLookup): void {

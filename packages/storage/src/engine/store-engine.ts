@@ -96,6 +96,7 @@ export class StoreEngine implements CellStore {
       staging: this.staging,
       generations,
       logFirstAfterOldest: () => this.logFirstAfter(1),
+      onSwapped: (minStamp) => this.compactor.noteFlushed(minStamp),
       onFlushed: this.onFlushed,
       onFailed: this.fail,
     })
@@ -280,11 +281,7 @@ export class StoreEngine implements CellStore {
     return this.closing === undefined ? asStorageError(what, error) : closed()
   }
 
-  private readonly onFlushed = async (
-    minStamp: Buffer | undefined,
-    logFirst: number,
-  ): Promise<void> => {
-    this.compactor.noteFlushed(minStamp)
+  private readonly onFlushed = async (logFirst: number): Promise<void> => {
     this.committer.hurry()
     try {
       await this.log.dropBelow(logFirst)

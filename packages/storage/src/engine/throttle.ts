@@ -6,7 +6,7 @@ const RUNS_SLOWEST = 32
  * bottom run, or so many memtables in a small store. They are slowest at so much more.
  */
 const UPPER_SHARE_SLOW = 0.34
-const UPPER_MEMTABLES_SLOW = 2.5
+const UPPER_MEMTABLES_SLOW = 3.4
 const UPPER_SLOWEST = 1.3
 /** Bytes a millisecond that are let in when compaction is furthest behind. */
 const SLOWEST_BYTES_PER_MS = 500

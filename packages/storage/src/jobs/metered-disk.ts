@@ -65,6 +65,11 @@ class MeteredFile implements DiskFile {
     return this.file.append(buffers)
   }
 
+  appendSync(buffers: readonly Buffer[]): void {
+    for (const { length } of buffers) this.meter.bytesWritten += length
+    this.file.appendSync(buffers)
+  }
+
   async read(target: Buffer, position: number): Promise<number> {
     const filled = await this.file.read(target, position)
     this.meter.bytesRead += filled

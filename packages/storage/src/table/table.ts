@@ -139,7 +139,7 @@ export class Table implements CacheOwner {
     try {
       this.take(piece, at, frame, file.readSync(frame, at))
     } finally {
-      this.cache.scratch.give(frame)
+      this.giveBack(piece, frame)
       this.loading -= 1
     }
   }
@@ -321,10 +321,15 @@ export class Table implements CacheOwner {
   private endLoad(piece: number, frame: Buffer, error: Error | undefined): void {
     const waiters = this.loads.get(piece)!
     this.loads.delete(piece)
-    this.cache.scratch.give(frame)
+    this.giveBack(piece, frame)
     for (const waiter of waiters) waiter.onLoaded(error)
     this.loading -= 1
     this.release()
+  }
+
+  /** Filter and index go on living in the frame that they were read into. */
+  private giveBack(piece: number, frame: Buffer): void {
+    if (piece !== META_PIECE) this.cache.scratch.give(frame)
   }
 
   private dropMeta(): void {
