@@ -39,6 +39,7 @@ const STORAGE_FIGURES: Readonly<Record<string, string>> = {
   'get.cache': 'ours',
   'get.async.uniform': PROMISES,
   'get.async.zipfian': PROMISES,
+  'missing.async': PROMISES,
   missing: ALL,
   deleted: ALL,
   'deleted.compacted': ALL,

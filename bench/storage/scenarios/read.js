@@ -41,7 +41,10 @@ async function run(context) {
     }
     if (storeName === 'ours') report('get.blocks', store.stats().memory.blocks / MIB)
   }
-  if (wants('missing') || wants('deleted')) report('missing', await reader.absent(store))
+  if (wants('missing') || wants('deleted')) {
+    report('missing', await reader.absent(store))
+    if (store.get !== undefined) report('missing.async', await reader.absentAsync(store))
+  }
   if (wants('scan')) await scans(store, count, valueBytes, report)
   if (wants('get') && storeName === 'ours') {
     const { filters, indexes } = store.stats().memory
@@ -68,11 +71,11 @@ async function run(context) {
 }
 
 /**
- * The memoryBytesMax of which so much is left for blocks, filters and indexes: four memtables and a
- * sixteenth for the workers come first. `get.cache` shows what blocks then held.
+ * The memoryBytesMax of which so much is left for blocks, filters and indexes: what a memtable holds
+ * at least, and a sixteenth for the workers, come first. `get.cache` shows what blocks then held.
  */
 function budgetFor(bytes) {
-  return Math.ceil(((bytes + 4 * NO_MEMTABLE_BYTES) * 16) / 15)
+  return Math.ceil(((bytes + 176 * 1024) * 16) / 15)
 }
 
 class Reader {
@@ -113,16 +116,25 @@ class Reader {
     return rate
   }
 
-  async presentAsync(store, choice) {
-    const { keys, gets, msMax } = this
-    const picks = this.picks[choice]
-    let missed = 0
+  presentAsync(store, choice) {
+    const { keys, picks } = this
+    return this.ratePromises(store, (i) => keys[picks[choice][i]], true)
+  }
+
+  absentAsync(store) {
+    const { missing, picks } = this
+    return this.ratePromises(store, (i) => missing[picks.uniform[i]], false)
+  }
+
+  async ratePromises(store, keyOf, expected) {
+    const { gets, msMax } = this
+    let wrong = 0
     const get = async (i) => {
-      if ((await store.get(keys[picks[i]])) === undefined) missed += 1
+      if (((await store.get(keyOf(i))) !== undefined) !== expected) wrong += 1
     }
     await rateAsync(READS_IN_FLIGHT, Math.ceil(gets / WARM_SHARE), msMax, get)
     const rate = await rateAsync(READS_IN_FLIGHT, gets, msMax, get)
-    if (missed > 0) throw new Error(`${missed} gets found nothing`)
+    if (wrong > 0) throw new Error(`${wrong} gets found ${expected ? 'nothing' : 'a value'}`)
     return rate
   }
 }

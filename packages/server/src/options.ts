@@ -46,7 +46,7 @@ export interface NodeOptions {
   readonly memoryBytesMax?: number | undefined
   /** Size of a memtable. 0 or 4 KiB to an eighth of `memoryBytesMax`; default 0: that eighth. */
   readonly memtableBytes?: number | undefined
-  /** Batches up to this size are written to the log in place. 0 to 1 MiB; default 64 KiB. */
+  /** Batches up to this size are written to the log by the event loop. 0 to 1 MiB; default 0. */
   readonly inlineWriteBytesMax?: number | undefined
   /** How blocks of tables are compressed. 'none', 'deflate'; default 'none'. */
   readonly compression?: Compression | undefined
@@ -135,7 +135,7 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
     'Bytes of a memtable, at most an eighth of memoryBytesMax; 0: that eighth, at most 64 MiB.',
   ),
   inlineWriteBytesMax: integer(
-    65_536,
+    0,
     0,
     MIB,
     'Batches up to this size are written to the log by the event loop itself, while that is quick.',

@@ -3,6 +3,7 @@ import { CassioError } from '@cassiopeia/protocol'
 import { LogReplay } from './commit-log/replay'
 import { LogWriter } from './commit-log/writer'
 import { Generation } from './engine/generation'
+import { cacheBytes } from './engine/memory-share'
 import { SpaceWatch } from './engine/space-watch'
 import { StoreEngine, type StorePorts } from './engine/store-engine'
 import { TableSet } from './engine/table-set'
@@ -13,17 +14,6 @@ import { parseStoreOptions, type StoreOptions, type StoreSettings } from './opti
 import type { CellStore } from './store'
 import { messageOf, systemCode } from './system-error'
 import { BlockCache } from './table/block-cache'
-
-/** Memory beside memtables and caches: what workers sort and write with. */
-const WORKER_SHARE = 1 / 16
-/**
- * What memtables hold, in memtables: three, the copy that is being flushed, and what is not in use of
- * their chunks and pages.
- */
-const MEMTABLES = 5
-const CACHE_BYTES_MIN = 64 * 1024
-/** However small a memtable is to be, its index comes in pages. */
-const MEMTABLE_BYTES_HELD = 176 * 1024
 
 /**
  * Opens the key-value store in `options.directory`, making it when it is missing.
@@ -73,9 +63,9 @@ async function openLocked(
   const tableDirectory = `${directory}/tables`
   await disk.makeDirectory(logDirectory)
   await disk.makeDirectory(tableDirectory)
-  const manifest = await Manifest.open(disk, directory)
+  const manifest = await Manifest.open(disk, directory, settings.partitions)
   const space = new SpaceWatch(directory, settings.diskReserveBytes, ports)
-  const cache = new BlockCache(cacheBytes(settings), settings.blockBytes)
+  const cache = new BlockCache(cacheBytes(settings, 0), settings.blockBytes)
   let engine: StoreEngine | undefined
   const onFailed = (cause: unknown) => engine?.fail(cause)
   const tables = await TableSet.open({
@@ -128,13 +118,6 @@ async function openLocked(
     await tables.close()
     throw error
   }
-}
-
-/** What the budget leaves for blocks, filters and indexes. */
-function cacheBytes({ memoryBytesMax, memtableBytes }: StoreSettings): number {
-  const held = Math.max(memtableBytes, MEMTABLE_BYTES_HELD)
-  const left = memoryBytesMax * (1 - WORKER_SHARE) - MEMTABLES * held
-  return Math.max(CACHE_BYTES_MIN, Math.floor(left))
 }
 
 function asOpeningError(directory: string, error: unknown): CassioError {

@@ -38,7 +38,9 @@ export interface StoreOptions {
   readonly pendingBytesMax?: number | undefined
   /**
    * Batches up to this size are written to the log by the event loop itself, while the system takes
-   * them in a few milliseconds; larger ones by another thread. 0 to 1 MiB; default 64 KiB.
+   * them in a few milliseconds: some more writes a second, but when it makes writers wait, as it does
+   * for other files' syncs, the loop is held for as long, some 300 ms have been seen. 0 to 1 MiB;
+   * default 0: another thread writes.
    */
   readonly inlineWriteBytesMax?: number | undefined
   /** Bytes of cells in a block of a table; a larger cell has its own. 512 to 32,768; default 4,096. */
@@ -120,7 +122,7 @@ export const STORE_OPTIONS: OptionTable<StoreOptions> = Object.freeze({
     'Bytes taken by writes that are not settled yet, at most a 16th of memoryBytesMax counts.',
   ),
   inlineWriteBytesMax: integer(
-    64 * KIB,
+    0,
     0,
     MIB,
     'Batches up to this size are written to the log by the event loop itself, while that is quick.',

@@ -69,8 +69,10 @@ export class Committer {
 
   constructor(private readonly parts: CommitterParts) {
     this.newer = new NewerLookups(parts.reader)
-    // Where the log does not wait for the disk, whole turns are written at once.
-    this.earlyCells = parts.settings.sync === 'group' ? EARLY_CELLS : Number.POSITIVE_INFINITY
+    // Where the event loop writes the log itself, it writes whole turns.
+    const { sync, inlineWriteBytesMax } = parts.settings
+    const isInline = sync !== 'group' && inlineWriteBytesMax > 0
+    this.earlyCells = isInline ? Number.POSITIVE_INFINITY : EARLY_CELLS
   }
 
   write(

@@ -14,6 +14,7 @@ import { Committer, WAITING_MAX } from './committer'
 import { Compactor } from './compactor'
 import { Flusher } from './flusher'
 import { Generation } from './generation'
+import { cacheBytes, memtableBytesHeld } from './memory-share'
 import { Reader } from './reader'
 import { Scanner } from './scanner'
 import { takeSnapshot } from './snapshot'
@@ -84,6 +85,7 @@ export class StoreEngine implements CellStore {
       backlog: () => tables.backlog,
       onRotated: () => {
         generations.push(new Generation(settings.memtableBytes, parts.pool))
+        this.shareMemory()
         this.flusher.wake()
       },
       onFailed: this.fail,
@@ -107,6 +109,7 @@ export class StoreEngine implements CellStore {
       onProgress: () => this.committer.hurry(),
       onFailed: this.fail,
     })
+    this.shareMemory()
     this.flusher.wake()
     this.compactor.wake()
   }
@@ -283,6 +286,7 @@ export class StoreEngine implements CellStore {
 
   private readonly onFlushed = async (logFirst: number): Promise<void> => {
     this.committer.hurry()
+    this.shareMemory()
     try {
       await this.log.dropBelow(logFirst)
     } catch (error) {
@@ -291,6 +295,18 @@ export class StoreEngine implements CellStore {
       logger.warn('log segments not removed', { below: logFirst, error: messageOf(error) })
     }
     this.compactor.wake()
+  }
+
+  /**
+   * Gives the cache what memtables do not need before the next one is begun or flushed: after a time
+   * of writing, reading has most of the budget.
+   */
+  private shareMemory(): void {
+    const { cache, settings, generations, pool } = this.parts
+    const usual = memtableBytesHeld(settings)
+    let held = pool.bytes + Math.max(this.staging.bytes, generations.length > 1 ? usual : 0)
+    for (const { memoryBytes } of generations) held += Math.max(memoryBytes, usual)
+    cache.resize(cacheBytes(settings, held))
   }
 
   /** The first segment that the generations from `index` on need. */

@@ -10,8 +10,9 @@ import { type TableInfo, TableKind } from '../table/table-info'
  *   2  u48  the next table's number
  *   8  u48  the next run's number
  *  14  u48  the oldest segment of the commit log that is needed
- *  20  u32  number of tables
- *  24  the tables
+ *  20  u32  number of partitions
+ *  24  u32  number of tables
+ *  28  the tables
  *
  * A table: u48 number, u8 kind, u8 flags (1 applied, 2 has `after`), u48 run, u48 bytes, u32 blocks,
  * u48 cells, u48 cell bytes, 16 B smallest stamp, 16 B largest, u48 half expired, u32 footer CRC,
@@ -19,7 +20,7 @@ import { type TableInfo, TableKind } from '../table/table-info'
  * length, key. Big-endian.
  */
 const VERSION = 1
-const FIXED_BYTES = 24
+const FIXED_BYTES = 28
 const TABLE_FIXED_BYTES = 6 + 1 + 1 + 6 + 6 + 4 + 6 + 6 + 2 * STAMP_BYTES + 6 + 4
 const PLACE_FIXED_BYTES = 6
 const Flag = Object.freeze({ applied: 1, after: 2 })
@@ -40,6 +41,8 @@ export interface ManifestState {
   readonly nextNumber: number
   readonly nextRun: number
   readonly logFirst: number
+  /** Fixed for the life of a store: another number would look for keys in other places. */
+  readonly partitions: number
   readonly tables: readonly ManifestTable[]
 }
 
@@ -51,7 +54,8 @@ export function encodeManifest(state: ManifestState): Buffer {
   bytes.writeUIntBE(state.nextNumber, 2, 6)
   bytes.writeUIntBE(state.nextRun, 8, 6)
   bytes.writeUIntBE(state.logFirst, 14, 6)
-  bytes.writeUInt32BE(state.tables.length, 20)
+  bytes.writeUInt32BE(state.partitions, 20)
+  bytes.writeUInt32BE(state.tables.length, 24)
   let at = FIXED_BYTES
   for (const table of state.tables) at = writeTable(bytes, at, table)
   return bytes
@@ -65,11 +69,12 @@ export function decodeManifest(bytes: Buffer): ManifestState {
   const nextNumber = reader.uint(6)
   const nextRun = reader.uint(6)
   const logFirst = reader.uint(6)
+  const partitions = reader.uint(4)
   const count = reader.uint(4)
   const tables: ManifestTable[] = []
   for (let i = 0; i < count; i += 1) tables.push(readTable(reader))
   reader.end()
-  return { nextNumber, nextRun, logFirst, tables }
+  return { nextNumber, nextRun, logFirst, partitions, tables }
 }
 
 function tableBytes({ info, after }: ManifestTable): number {

@@ -5,8 +5,6 @@ import { syncDirectory } from '../sync-file'
 import { tableNumberOf } from '../table/table-info'
 import { decodeManifest, encodeManifest, type ManifestState } from './format'
 
-const EMPTY: ManifestState = Object.freeze({ nextNumber: 1, nextRun: 1, logFirst: 1, tables: [] })
-
 /**
  * The one truth on which files of a store are live. Written aside, synced and renamed at every
  * change, so a crash leaves the state before it or after it.
@@ -21,17 +19,24 @@ export class Manifest {
   /**
    * Reads the manifest of the store in `directory`, or makes the first one there.
    *
+   * @param partitions What the store is opened with.
    * @throws CassioError CASSIO_CORRUPT when it is damaged, or missing where there are tables or log
-   * segments: without it nobody can tell which of them count.
+   * segments: without it nobody can tell which of them count. CASSIO_CONFIG when the store was made
+   * with another number of partitions.
    */
-  static async open(disk: Disk, directory: string): Promise<Manifest> {
+  static async open(disk: Disk, directory: string, partitions: number): Promise<Manifest> {
     const path = `${directory}/MANIFEST`
     const payload = await readRecord(disk, path)
     if (payload !== undefined) {
       // A process killed between renaming and syncing leaves what a power cut would still take back,
       // after files that it does not name have been removed.
       await syncDirectory(disk, directory)
-      return new Manifest(disk, path, decodeManifest(payload))
+      const state = decodeManifest(payload)
+      if (state.partitions !== partitions) {
+        const made = `the store in ${directory} was made with ${state.partitions} partitions`
+        throw new CassioError('CASSIO_CONFIG', `${made}, and cannot be opened with ${partitions}`)
+      }
+      return new Manifest(disk, path, state)
     }
     const files = [
       ...(await disk.list(`${directory}/commit-log`)),
@@ -45,8 +50,9 @@ export class Manifest {
           'let the replicas rebuild this node.',
       )
     }
-    const manifest = new Manifest(disk, path, EMPTY)
-    await manifest.write(EMPTY)
+    const empty = { nextNumber: 1, nextRun: 1, logFirst: 1, partitions, tables: [] }
+    const manifest = new Manifest(disk, path, empty)
+    await manifest.write(empty)
     return manifest
   }
 

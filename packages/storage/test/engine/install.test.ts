@@ -34,7 +34,7 @@ function entry(made: TableInfo, run: number, more: Partial<ManifestTable> = {}):
 }
 
 function state(...tables: ManifestTable[]): ManifestState {
-  return { nextNumber: 100, nextRun: 100, logFirst: 5, tables }
+  return { nextNumber: 100, nextRun: 100, logFirst: 5, partitions: 16, tables }
 }
 
 /** Gives runs from 50 on. */

@@ -52,6 +52,7 @@ function randomState(random: KeyedRandom): ManifestState {
     nextNumber: 2 ** 48 - 1 - random.below(1_000),
     nextRun: random.u32(),
     logFirst: 1 + random.u32(),
+    partitions: 1 + random.below(2 ** 24),
     tables: Array.from({ length: random.below(20) }, table),
   }
 }
@@ -63,10 +64,21 @@ describe('manifest format', () => {
   })
 
   test('manifest format: an empty state: these bytes', () => {
-    const state = { nextNumber: 0x0102, nextRun: 3, logFirst: 4, tables: [] }
+    const state = { nextNumber: 0x0102, nextRun: 3, logFirst: 4, partitions: 5, tables: [] }
     expect(encodeManifest(state).toString('hex')).toBe(
-      '0001' + '000000000102' + '000000000003' + '000000000004' + '00000000',
+      '0001' + '000000000102' + '000000000003' + '000000000004' + '00000005' + '00000000',
     )
+  })
+
+  test('manifest: opened with another number of partitions: CASSIO_CONFIG, nothing changed', async () => {
+    const { sim, node } = simulate(1)
+    await sim.run(async () => {
+      const { disk } = node.ports
+      for (const name of ['commit-log', 'tables']) await disk.makeDirectory(`/data/${name}`)
+      await Manifest.open(disk, '/data', 16)
+      await expect(Manifest.open(disk, '/data', 1)).rejects.toMatchObject({ code: 'CASSIO_CONFIG' })
+      expect((await Manifest.open(disk, '/data', 16)).state.partitions).toBe(16)
+    })
   })
 
   test('manifest format: cut, longer, of another version or with an unknown kind: CASSIO_CORRUPT', () => {
@@ -91,7 +103,7 @@ describe('manifest format', () => {
     other.writeUInt16BE(2, 0)
     expect(fault(other)).toMatch(/version 2 is unknown/)
     const kind = Buffer.from(bytes)
-    kind.writeUInt8(7, 24 + 6)
+    kind.writeUInt8(7, 28 + 6)
     expect(fault(kind)).toMatch(/unknown kind/)
   })
 })
@@ -215,13 +227,13 @@ describe('manifest', () => {
   })
 
   test('manifest: killed at each I/O call of a write, opened, then no power: what was opened stands', async () => {
-    const state = { nextNumber: 9, nextRun: 9, logFirst: 5, tables: [] }
+    const state = { nextNumber: 9, nextRun: 9, logFirst: 5, partitions: 1, tables: [] }
     for (let calls = 1; ; calls += 1) {
       const { sim, node } = simulate(calls)
       const manifest = await sim.run(async () => {
         await node.ports.disk.makeDirectory(LOG_DIRECTORY)
         await node.ports.disk.makeDirectory('/data/tables')
-        return Manifest.open(node.ports.disk, '/data')
+        return Manifest.open(node.ports.disk, '/data', 1)
       })
       const limit = node.disk.ioCalls + calls
       let done = false
@@ -232,10 +244,10 @@ describe('manifest', () => {
       node.kill()
       node.restart()
       // By now files may be removed that only the older state names.
-      const opened = await sim.run(Manifest.open(node.ports.disk, '/data'))
+      const opened = await sim.run(Manifest.open(node.ports.disk, '/data', 1))
       node.powerCut('drop')
       node.restart()
-      const again = await sim.run(Manifest.open(node.ports.disk, '/data'))
+      const again = await sim.run(Manifest.open(node.ports.disk, '/data', 1))
       expect(again.state).toEqual(opened.state)
       if (done) return
     }
