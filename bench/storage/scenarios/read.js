@@ -71,11 +71,11 @@ async function run(context) {
 }
 
 /**
- * The memoryBytesMax of which so much is left for blocks, filters and indexes: what a memtable holds
- * at least, and a sixteenth for the workers, come first. `get.cache` shows what blocks then held.
+ * The memoryBytesMax of which so much is left for blocks, filters and indexes: what a memtable and
+ * pending writes hold at least, and a sixteenth for the workers, come first. `get.cache` shows what blocks then held.
  */
 function budgetFor(bytes) {
-  return Math.ceil(((bytes + 176 * 1024) * 16) / 15)
+  return Math.ceil(((bytes + 1024 * 1024 + 176 * 1024) * 16) / 15)
 }
 
 class Reader {

@@ -304,7 +304,9 @@ export class StoreEngine implements CellStore {
   private shareMemory(): void {
     const { cache, settings, generations, pool } = this.parts
     const usual = memtableBytesHeld(settings)
-    let held = pool.bytes + Math.max(this.staging.bytes, generations.length > 1 ? usual : 0)
+    const staged = Math.max(this.staging.bytes, generations.length > 1 ? usual : 0)
+    // What is pending lies in memtables beyond the size at which they are full.
+    let held = pool.bytes + staged + settings.pendingBytesMax
     for (const { memoryBytes } of generations) held += Math.max(memoryBytes, usual)
     cache.resize(cacheBytes(settings, held))
   }
