@@ -64,7 +64,7 @@ export class Committer {
   private wake: (() => void) | undefined
   /** Writes that are durable and still look for a newer version in tables. */
   private readonly newer: NewerLookups
-
+  /** So many cells do not wait for the end of the turn. */
   private readonly earlyCells: number
 
   constructor(private readonly parts: CommitterParts) {

@@ -12,7 +12,7 @@ import { type TableInfo, TableKind, tableName, tableNumberOf } from '../table/ta
 import type { Backlog } from './throttle'
 import { Version } from './version'
 
-/** Damaged pieces that are remembered; more are only counted. */
+/** Damaged pieces that `stats` tells of; more are only logged. */
 const DAMAGES_MAX = 1_000
 
 export interface TableSetParts {

@@ -62,11 +62,6 @@ export class Arena {
     return this.buffers[index]!.subarray(0, this.used[index]!)
   }
 
-  /** Bytes that can be appended in one piece without another chunk. */
-  get room(): number {
-    return this.tail < 0 ? 0 : this.buffers[this.tail]!.length - this.used[this.tail]!
-  }
-
   /** What was appended since the last call, in order, as views: to be written to the log. */
   takeRanges(): Buffer[] {
     this.closeRange()

@@ -18,7 +18,7 @@ import { sameBytes } from './key-bytes'
 export const NO_SLOT = -1
 
 /** Words of a slot: five 32-bit numbers. Links hold a slot's number plus one; 0 ends a list. */
-export const SLOT_TAG = 0
+const SLOT_TAG = 0
 export const SLOT_CHUNK = 1
 export const SLOT_OFFSET = 2
 const NEXT_IN_BUCKET = 3
