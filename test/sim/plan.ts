@@ -23,6 +23,7 @@ export interface PlannedNodeOptions {
   readonly segmentBytes: number
   readonly memtableBytes: number
   readonly inlineWriteBytesMax: number
+  readonly readInPlace: boolean
   readonly partitionBits: number
   readonly gossipIntervalMs: number
   readonly phiThreshold: number
@@ -131,6 +132,7 @@ function drawNodeOptions(
     // So small that memtables are flushed and tables merged while the faults last.
     memtableBytes: 4096 * 2 ** random.below(4),
     inlineWriteBytesMax: random.below(2) * 65_536,
+    readInPlace: random.chance(0.3),
   }
 }
 

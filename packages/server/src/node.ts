@@ -382,7 +382,7 @@ function openNodeStore(
 ): Promise<CellStore> {
   const { dataDirectory, sync, syncIntervalMs, segmentBytes } = settings
   const { memoryBytesMax, memtableBytes, compression, diskReserveBytes } = settings
-  const { inlineWriteBytesMax } = settings
+  const { inlineWriteBytesMax, readInPlace } = settings
   return openCellStore(
     {
       directory: dataDirectory,
@@ -392,6 +392,7 @@ function openNodeStore(
       memoryBytesMax,
       memtableBytes,
       inlineWriteBytesMax,
+      readInPlace,
       compression,
       diskReserveBytes,
       partitions: 2 ** settings.partitionBits,

@@ -48,6 +48,8 @@ export interface NodeOptions {
   readonly memtableBytes?: number | undefined
   /** Batches up to this size are written to the log by the event loop. 0 to 1 MiB; default 0. */
   readonly inlineWriteBytesMax?: number | undefined
+  /** The event loop reads blocks of tables itself while that is quick. Default true. */
+  readonly readInPlace?: boolean | undefined
   /** How blocks of tables are compressed. 'none', 'deflate'; default 'none'. */
   readonly compression?: Compression | undefined
   /** Writes are refused while the disk has fewer bytes free. 0 to 1 TiB; default 64 MiB. */
@@ -140,6 +142,11 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
     MIB,
     'Batches up to this size are written to the log by the event loop itself, while that is quick.',
   ),
+  readInPlace: {
+    type: 'flag',
+    default: true,
+    doc: 'The event loop reads blocks of tables itself while that is quick.',
+  },
   compression: {
     type: 'choice',
     default: 'none',

@@ -43,6 +43,12 @@ export interface StoreOptions {
    * default 0: another thread writes.
    */
   readonly inlineWriteBytesMax?: number | undefined
+  /**
+   * Whether the event loop reads blocks of tables itself for `get` and `has` while that is quick, as
+   * when the system has them in its cache: some microseconds each, a fraction of what another thread
+   * costs. After slow reads, others do it for a while. Default true; false: always others.
+   */
+  readonly readInPlace?: boolean | undefined
   /** Bytes of cells in a block of a table; a larger cell has its own. 512 to 32,768; default 4,096. */
   readonly blockBytes?: number | undefined
   /**
@@ -127,6 +133,11 @@ export const STORE_OPTIONS: OptionTable<StoreOptions> = Object.freeze({
     MIB,
     'Batches up to this size are written to the log by the event loop itself, while that is quick.',
   ),
+  readInPlace: {
+    type: 'flag',
+    default: true,
+    doc: 'The event loop reads blocks of tables itself while that is quick.',
+  },
   blockBytes: integer(
     4 * KIB,
     512,

@@ -40,6 +40,7 @@ export function randomOptions(random: KeyedRandom, stamps: Stamps): TestOptions 
     syncIntervalMs: 1 + random.below(50),
     segmentBytes: 1_024 * (1 + random.below(16)),
     inlineWriteBytesMax: [0, 1_024, 64 * 1_024][random.below(3)],
+    readInPlace: random.chance(0.5),
     memoryBytesMax: 1_024 * 1_024,
     memtableBytes: 4_096 * (1 + random.below(4)),
     blockBytes: 512 * (1 + random.below(4)),

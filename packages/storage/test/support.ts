@@ -223,13 +223,15 @@ export function storeOptions(options: TestOptions = {}): StoreOptions {
   const onFatal = (error: CassioError) => {
     throw new Error(`unexpected fatal error: ${error.message}`)
   }
-  // Writes by another thread meet more: they can be under way when the process ends.
+  // Writes and reads by another thread meet more: they can be under way when the process ends.
   const inlineWriteBytesMax = 0
+  const readInPlace = false
   return {
     directory: '/data',
     partitions: PARTITIONS,
     partitionOf,
     inlineWriteBytesMax,
+    readInPlace,
     onFatal,
     ...options,
   }

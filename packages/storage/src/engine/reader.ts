@@ -1,8 +1,10 @@
+import type { Clock } from '@cassiopeia/env'
 import { CassioError, CELL_STAMP_AT, stampMs } from '@cassiopeia/protocol'
 import type { ReadSink } from '../store'
 import { messageOf } from '../system-error'
 import type { Generation } from './generation'
 import { Lookup, Step } from './lookup'
+import { ReadPace } from './read-pace'
 import type { TableSet } from './table-set'
 
 /** Lookups kept for later use when they have ended. */
@@ -33,12 +35,20 @@ export class Reader {
   private lookup = new Lookup()
   private readonly pool: WaitingLookup[] = []
   private whenIdle: (() => void)[] = []
+  private readonly pace: ReadPace
 
-  /** @param generations Oldest first; changes as memtables come and go. */
+  /**
+   * @param generations Oldest first; changes as memtables come and go.
+   * @param inPlace Whether `read` may read files itself while that is quick.
+   */
   constructor(
     private readonly tables: TableSet,
     private readonly generations: readonly Generation[],
-  ) {}
+    private readonly clock: Clock,
+    inPlace: boolean,
+  ) {
+    this.pace = new ReadPace(clock, inPlace)
+  }
 
   read(
     key: Buffer,
@@ -139,7 +149,18 @@ export class Reader {
 
   /** @returns whether the lookup has ended well; otherwise the sink is told, now or later. */
   private pass(lookup: Lookup, sink: ReadSink, token: number): boolean {
-    const step = lookup.step()
+    let step = lookup.step()
+    while (step === Step.load && this.pace.inPlace) {
+      const startedMs = this.clock.monotonicMs()
+      try {
+        lookup.table!.loadSync()
+      } catch (error) {
+        sink.onReadFailed(token, diskRefused(error))
+        return false
+      }
+      this.pace.noteRead(startedMs)
+      step = lookup.step()
+    }
     if (step === Step.done) return true
     if (step === Step.damaged) {
       sink.onReadFailed(token, damaged(lookup))

@@ -71,7 +71,7 @@ export class StoreEngine implements CellStore {
     const directory = `${settings.directory}/tables`
     this.throttle = new Throttle(settings.memtableBytes)
     this.staging = new Staging((bytes) => workers.allocate(bytes))
-    this.reader = new Reader(tables, generations)
+    this.reader = new Reader(tables, generations, clock, settings.readInPlace)
     this.scanner = new Scanner({ disk, timers, tables, generations, check: this.checkOpen })
     this.committer = new Committer({
       settings,
