@@ -2,8 +2,8 @@ import { type DiskLock, nodePorts } from '@cassiopeia/env'
 import { CassioError } from '@cassiopeia/protocol'
 import { LogReplay } from './commit-log/replay'
 import { LogWriter } from './commit-log/writer'
-import { Generation } from './engine/generation'
 import { cacheBytes } from './engine/memory-share'
+import { Replayer } from './engine/replayer'
 import { SpaceWatch } from './engine/space-watch'
 import { StoreEngine, type StorePorts } from './engine/store-engine'
 import { TableSet } from './engine/table-set'
@@ -78,22 +78,12 @@ async function openLocked(
   })
   try {
     const pool = new ChunkPool(settings.memtableBytes)
-    const begin = () => new Generation(settings.memtableBytes, pool)
-    const generations = [begin()]
-    const replay = new LogReplay(logDirectory, manifest.state.logFirst, ports, {
-      beginSegment(number) {
-        const last = generations.at(-1)!
-        if (last.usedBytes >= settings.memtableBytes) generations.push(begin())
-        generations.at(-1)!.firstSegment ??= number
-      },
-      cell(cell, at, size) {
-        generations.at(-1)!.replay(cell, at, size, settings.partitionOf)
-      },
-    })
+    const replayer = new Replayer(settings, pool)
+    const replay = new LogReplay(logDirectory, manifest.state.logFirst, ports, replayer)
     const { sealed, report } = await replay.run()
+    replayer.finish()
+    const { generations } = replayer
     await tables.removeStrangers()
-    // What was replayed came from the log; it is not to be written to it.
-    for (const { arena } of generations) arena.takeRanges()
     const recovered = {
       ...report,
       tables: manifest.state.tables.length,

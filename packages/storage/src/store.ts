@@ -1,4 +1,5 @@
 import type { CassioError } from '@cassiopeia/protocol'
+import type { DigestRequest, PartitionDigest } from './digest/digest'
 import type { TableDamage, VerifyResult } from './jobs/job'
 
 /**
@@ -95,6 +96,30 @@ export interface CellStore {
 
   /** Reads every table and checks every byte. Damage is reported, and fenced off from now on. */
   verify(): Promise<VerifyResult>
+
+  /**
+   * Sums up what each partition holds, beside the event loop. Flushes first when memory holds cells of
+   * them, so that the digests cover all that was given to `write` before the call and not refused;
+   * later cells may be in them or not. A damaged block makes its partition `damaged`, is fenced off, and
+   * does not make the call fail. Calls follow one another, and the caller bounds how many wait.
+   *
+   * @returns one for each partition asked for, in that order. @throws RangeError for partitions that do
+   * not rise, or are none of the store's; CassioError CASSIO_STORAGE, CASSIO_DISK_FULL, CASSIO_CLOSED.
+   */
+  digest(request: DigestRequest): Promise<PartitionDigest[]>
+
+  /**
+   * Resolves when all that was given to `write` before the call, and not refused, is visible and survives
+   * a power cut, whatever the sync mode. @throws CassioError CASSIO_STORAGE: the store has failed, by
+   * this or before; CASSIO_CLOSED.
+   */
+  sync(): Promise<void>
+
+  /**
+   * `TombstoneProof.proofs` would reach further than when it was last asked: tombstones may go that had
+   * to stay. That reads and writes the applied part of the delete log, so not for each single partition.
+   */
+  proofsMoved(): void
 
   stats(): StoreStats
 

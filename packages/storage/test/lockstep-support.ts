@@ -108,7 +108,7 @@ export type Operation =
       readonly limit: number
     }
   | { readonly type: 'flush' | 'compact'; readonly waits: boolean }
-  | { readonly type: 'snapshot' | 'verify' | 'reopen' }
+  | { readonly type: 'digest' | 'snapshot' | 'verify' | 'reopen' }
   | { readonly type: 'sleep'; readonly ms: number }
 
 export function randomOperation(random: KeyedRandom, maker: CellMaker): Operation {
@@ -119,7 +119,8 @@ export function randomOperation(random: KeyedRandom, maker: CellMaker): Operatio
     return { type: 'read', keys, later: random.chance(0.5) }
   }
   if (draw < 870) return randomScan(random, maker)
-  if (draw < 910) return { type: 'sleep', ms: random.below(100) }
+  if (draw < 895) return { type: 'sleep', ms: random.below(100) }
+  if (draw < 910) return { type: 'digest' }
   if (draw < 945) return { type: 'flush', waits: random.chance(0.5) }
   if (draw < 965) return { type: 'compact', waits: random.chance(0.5) }
   if (draw < 975) return { type: 'snapshot' }

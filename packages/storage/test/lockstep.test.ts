@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { KeyedRandom, nodePorts, type SimProcess, type Simulation } from '@cassiopeia/env'
+import { digestsOf, leavesOf, request } from './digest/digest-support'
 import {
   askModel,
   askStore,
@@ -74,6 +75,8 @@ class StoreUnderTest {
         return this.place.sleep(operation.ms)
       case 'snapshot':
         return this.compareSnapshot(model)
+      case 'digest':
+        return this.compareDigests(model)
       case 'verify':
         expect((await store.verify()).damages).toEqual([])
         return
@@ -94,6 +97,14 @@ class StoreUnderTest {
     const cells = await client.all()
     const viewer = new Viewer(this.stamps, this.place.wallMs)
     expect(viewer.views(cells)).toEqual(viewer.views(cellsOf(model)))
+  }
+
+  private async compareDigests(model: Model): Promise<void> {
+    const cutoffMs = Math.floor(this.place.wallMs())
+    // Where tombstones are forgotten, all of them are proven.
+    const asked = request(cutoffMs, this.stamps === 'ties' ? 0 : cutoffMs)
+    const digests = await this.client.store.digest(asked)
+    expect(leavesOf(digests)).toEqual(leavesOf(digestsOf(model.cells.values(), asked)))
   }
 
   private async compareSnapshot(model: Model): Promise<void> {

@@ -35,6 +35,7 @@ export interface CellFields {
   readonly value?: string | Buffer
   readonly tombstone?: boolean
   readonly expiryMs?: number
+  readonly clientStamp?: boolean
 }
 
 export function makeCell(fields: CellFields): Buffer {
@@ -42,7 +43,8 @@ export function makeCell(fields: CellFields): Buffer {
   const value = Buffer.from(fields.tombstone === true ? '' : (fields.value ?? ''))
   const flags =
     (fields.tombstone === true ? CellFlag.tombstone : 0) |
-    (fields.expiryMs === undefined ? 0 : CellFlag.expires)
+    (fields.expiryMs === undefined ? 0 : CellFlag.expires) |
+    (fields.clientStamp === true ? CellFlag.clientStamp : 0)
   const cell = Buffer.alloc(cellBytes(key.length, value.length))
   writeCell(cell, 0, key, value, flags, ValueKind.bytes)
   writeStamp(cell, CELL_STAMP_AT, fields.ms, fields.counter ?? 0, Buffer.alloc(8, 7))

@@ -33,6 +33,7 @@ export const BATCH_MAGIC_BYTES: Buffer = Buffer.from('CLBT', 'latin1')
 const SEGMENT_CRC_AT = 28
 const BATCH_CRC_AT = 4
 const BATCH_FIELDS_AT = 8
+const CELL_BYTES_AT = 16
 
 export interface SegmentHeader {
   readonly number: number
@@ -111,7 +112,7 @@ export function encodeBatchHeader(
   target.writeUInt32BE(BATCH_MAGIC, 0)
   target.writeUInt32BE(position, 8)
   target.writeUInt32BE(durableBytes, 12)
-  target.writeUInt32BE(cellBytes, 16)
+  target.writeUInt32BE(cellBytes, CELL_BYTES_AT)
   target.writeUInt32BE(cellCount, 20)
   let crc = crc32(target.subarray(BATCH_FIELDS_AT, BATCH_HEADER_BYTES), seed)
   for (const range of cells) crc = crc32(range, crc)
@@ -134,9 +135,14 @@ export function decodeBatchHeader(
     crc: bytes.readUInt32BE(at + BATCH_CRC_AT),
     position,
     durableBytes: bytes.readUInt32BE(at + 12),
-    cellBytes: bytes.readUInt32BE(at + 16),
+    cellBytes: bytes.readUInt32BE(at + CELL_BYTES_AT),
     cells: bytes.readUInt32BE(at + 20),
   }
+}
+
+/** How long the batch at `bytes[at]` says that it is, its header included; unverified. */
+export function batchBytesAt(bytes: Buffer, at: number): number {
+  return BATCH_HEADER_BYTES + bytes.readUInt32BE(at + CELL_BYTES_AT)
 }
 
 /** Whether the whole batch at `bytes[at]` bears out its checksum. */

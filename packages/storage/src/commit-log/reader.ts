@@ -3,12 +3,15 @@ import {
   BATCH_HEADER_BYTES,
   BATCH_MAGIC_BYTES,
   type BatchHeader,
+  batchBytesAt,
   batchIsSound,
   decodeBatchHeader,
   SEGMENT_HEADER_BYTES,
 } from './format'
 
-const WINDOW_BYTES = 4 * 1024 * 1024
+/** What is read at once unless a batch is larger. The event loop turns after each. */
+const WINDOW_BYTES = 1024 * 1024
+const NO_BYTES = Buffer.alloc(0)
 
 /** How a segment ended. */
 export interface SegmentEnd {
@@ -20,10 +23,29 @@ export interface SegmentEnd {
   readonly fault: string | undefined
 }
 
-/** Reads one segment from front to back through a window, verifying every batch before use. */
+interface Window {
+  /** Where in the segment it begins. */
+  readonly position: number
+  readonly bytes: Buffer
+}
+
+/** A window on its way. */
+interface Fetch extends Window {
+  /** How many bytes there were. */
+  readonly read: Promise<number>
+}
+
+/**
+ * Reads one segment from front to back through a window, verifying every batch before use. While the
+ * batches of one window are visited the next one is read.
+ */
 export class SegmentReader {
-  private window = Buffer.alloc(0)
-  private windowAt = 0
+  private window: Window = { position: 0, bytes: NO_BYTES }
+  private ahead: Fetch | undefined
+  private windowBytes = WINDOW_BYTES
+  /** Memory of the window and of the one ahead, by turns: `spare` is for what is read next. */
+  private memory: Buffer = NO_BYTES
+  private spare: Buffer = NO_BYTES
 
   /** @param seed The CRC of the segment's header. @param size Bytes of the file to look at. */
   constructor(
@@ -33,7 +55,8 @@ export class SegmentReader {
   ) {}
 
   /**
-   * Visits the cells of each batch in order, up to the end or the first damage.
+   * Visits the cells of each batch in order, up to the end or the first damage. The event loop turns
+   * after each window.
    * @param visit Gets cells `bytes[from..to)`, valid during the call only.
    */
   async read(
@@ -42,10 +65,15 @@ export class SegmentReader {
     let position = SEGMENT_HEADER_BYTES
     let closed = false
     while (position < this.size) {
-      const batch = await this.batchAt(position)
+      const batch = this.look(position)
+      if (typeof batch === 'number') {
+        await this.load(position, batch)
+        this.readAhead()
+        continue
+      }
       if (typeof batch === 'string') return { soundBytes: position, closed, fault: batch }
-      const from = position - this.windowAt + BATCH_HEADER_BYTES
-      visit(this.window, from, from + batch.cellBytes, batch)
+      const from = position - this.window.position + BATCH_HEADER_BYTES
+      visit(this.window.bytes, from, from + batch.cellBytes, batch)
       position += BATCH_HEADER_BYTES + batch.cellBytes
       closed = batch.cells === 0
     }
@@ -60,46 +88,89 @@ export class SegmentReader {
     let durableBytes = 0
     let at = position + 1
     while (at + BATCH_HEADER_BYTES <= this.size) {
-      await this.ensure(at, BATCH_HEADER_BYTES)
-      const found = this.window.indexOf(BATCH_MAGIC_BYTES, at - this.windowAt)
+      if (!this.holds(at, BATCH_HEADER_BYTES)) await this.load(at, BATCH_HEADER_BYTES)
+      const { window } = this
+      const found = window.bytes.indexOf(BATCH_MAGIC_BYTES, at - window.position)
       if (found < 0) {
         // The magic may straddle the end of the window.
-        at = this.windowAt + this.window.length - BATCH_MAGIC_BYTES.length + 1
+        at = window.position + window.bytes.length - BATCH_MAGIC_BYTES.length + 1
         continue
       }
-      at = this.windowAt + found
-      const batch = await this.batchAt(at)
-      if (typeof batch !== 'string') durableBytes = Math.max(durableBytes, batch.durableBytes)
-      at += typeof batch === 'string' ? 1 : BATCH_HEADER_BYTES + batch.cellBytes
+      at = window.position + found
+      const batch = this.look(at)
+      if (typeof batch === 'number') await this.load(at, batch)
+      else if (typeof batch === 'string') at += 1
+      else {
+        durableBytes = Math.max(durableBytes, batch.durableBytes)
+        at += BATCH_HEADER_BYTES + batch.cellBytes
+      }
     }
     return durableBytes
   }
 
-  /** @returns the sound batch at `position`, which then lies in the window, or what is wrong. */
-  private async batchAt(position: number): Promise<BatchHeader | string> {
+  /**
+   * @returns the sound batch at `position`; what is wrong there; or how many bytes from there on must
+   * lie in the window to tell.
+   */
+  private look(position: number): BatchHeader | string | number {
     const left = this.size - position
     if (left < BATCH_HEADER_BYTES) return 'the file ends within a batch header'
-    await this.ensure(position, BATCH_HEADER_BYTES)
-    const batch = decodeBatchHeader(this.window, position - this.windowAt, position)
+    if (!this.holds(position, BATCH_HEADER_BYTES)) return BATCH_HEADER_BYTES
+    const { window } = this
+    const batch = decodeBatchHeader(window.bytes, position - window.position, position)
     if (batch === undefined) return 'no batch begins here'
     // The length is not verified yet: it must fit the file before anything is read by it.
     const bytes = BATCH_HEADER_BYTES + batch.cellBytes
     if (bytes > left) return 'the file ends within a batch'
-    await this.ensure(position, bytes)
-    if (!batchIsSound(this.window, position - this.windowAt, batch, this.seed)) {
+    if (!this.holds(position, bytes)) return bytes
+    if (!batchIsSound(window.bytes, position - window.position, batch, this.seed)) {
       return 'the batch fails its checksum'
     }
     return batch
   }
 
-  private async ensure(position: number, bytes: number): Promise<void> {
-    const end = this.windowAt + this.window.length
-    if (position >= this.windowAt && position + bytes <= end) return
-    const length = Math.min(Math.max(bytes, WINDOW_BYTES), this.size - position)
-    const window = Buffer.allocUnsafe(length)
-    const read = await this.file.read(window, position)
-    this.window = window.subarray(0, read)
-    this.windowAt = position
+  private holds(position: number, bytes: number): boolean {
+    const { window } = this
+    return position >= window.position && position + bytes <= window.position + window.bytes.length
+  }
+
+  /** Moves the window to `position`, where it then has at least so many bytes. */
+  private async load(position: number, bytes: number): Promise<void> {
+    // Room for the largest batch so far: then the window ahead has a whole one wherever it begins.
+    this.windowBytes = Math.max(this.windowBytes, bytes)
+    const { ahead } = this
+    this.ahead = undefined
+    // Even where it is of no use, its memory is, once it is not being filled any more.
+    await ahead?.read
+    const isAhead = ahead?.position === position && ahead.bytes.length >= bytes
+    const fetch = isAhead ? ahead : this.fetch(position)
+    const read = await fetch.read
     if (read < bytes) throw new Error(`the file ended at byte ${position + read} while being read`)
+    this.window = { position, bytes: fetch.bytes.subarray(0, read) }
+  }
+
+  /** Begins to read what comes after the window: from the batch on of which it has only a part. */
+  private readAhead(): void {
+    const { position, bytes } = this.window
+    let next = position
+    while (this.holds(next, BATCH_HEADER_BYTES)) {
+      // Not verified yet: if it turns out to be wrong, what is read ahead stays unused.
+      const batchBytes = batchBytesAt(bytes, next - position)
+      if (!this.holds(next, batchBytes)) break
+      next += batchBytes
+    }
+    if (next > position && next < this.size) this.ahead = this.fetch(next)
+  }
+
+  private fetch(position: number): Fetch {
+    const length = Math.min(this.windowBytes, this.size - position)
+    const memory = this.spare.length < length ? Buffer.allocUnsafeSlow(length) : this.spare
+    this.spare = this.memory
+    this.memory = memory
+    const bytes = memory.subarray(0, length)
+    const read = this.file.read(bytes, position)
+    // Whoever loads it is told of a failure; when reading ends before, nobody is.
+    read.catch(() => {})
+    return { position, bytes, read }
   }
 }

@@ -26,10 +26,10 @@ export interface ReplayPorts {
 
 /** Takes what the log holds, in the order of arrival. */
 export interface ReplayTarget {
-  /** The cells that follow are in this segment. */
-  beginSegment(number: number): void
-  /** A sound cell, valid during the call only. */
-  cell(cell: Buffer, at: number, size: number): void
+  /** The cells that follow are in this segment. It and those after it have `bytesAhead` bytes. */
+  beginSegment(number: number, bytesAhead: number): void
+  /** Sound cells, `bytes[from..to)`, one after the other; valid during the call only. */
+  cells(bytes: Buffer, from: number, to: number): void
 }
 
 /** What was found in the log. */
@@ -77,8 +77,10 @@ export class LogReplay {
   async run(): Promise<{ sealed: SealedSegment[]; report: ReplayReport }> {
     const sealed: SealedSegment[] = []
     const segments = await this.findSegments()
+    let bytesAhead = segments.reduce((sum, { bytes }) => sum + bytes, 0)
     for (const [index, segment] of segments.entries()) {
-      this.target.beginSegment(segment.number)
+      this.target.beginSegment(segment.number, bytesAhead)
+      bytesAhead -= segment.bytes
       const next = segments[index + 1]
       sealed.push(
         next === undefined
@@ -222,7 +224,6 @@ export class LogReplay {
       const next = to - at < CELL_SIZE_BYTES ? to : at + bytes.readUInt32BE(at)
       const fault = next > to ? 'a cell is longer than its batch' : cellFault(bytes, at, next)
       if (fault !== undefined) throw damaged(segment.path, batch.position, fault)
-      this.target.cell(bytes, at, next - at)
       cells += 1
       at = next
     }
@@ -230,6 +231,7 @@ export class LogReplay {
       const counts = `a batch holds ${cells} cells instead of ${batch.cells}`
       throw damaged(segment.path, batch.position, counts)
     }
+    this.target.cells(bytes, from, to)
     this.cells += cells
   }
 

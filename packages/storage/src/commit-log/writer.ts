@@ -155,6 +155,14 @@ export class LogWriter {
       .map(({ number }) => this.pathOf(number))
   }
 
+  /** Makes all that was appended durable; not while an append is under way. */
+  async sync(): Promise<void> {
+    const { current } = this
+    if (current !== undefined && current.durableBytes < current.bytes) {
+      await this.syncSegment(current)
+    }
+  }
+
   /** Ends the current segment: all in it is durable then, and its file is never written again. */
   async seal(): Promise<void> {
     const last = this.current

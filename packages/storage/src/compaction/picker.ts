@@ -170,11 +170,33 @@ function pickForget(input: PickerInput, noData: boolean): Compaction | undefined
   if (input.proofsPossible && untried.length > 0) {
     return forget(untried, `${untried.length} delete tables may have become forgettable`)
   }
-  const tier = pickTier(groupDisjoint(deletes), input.options.tierRuns, UPPER_RUNS_MAX, (group) =>
-    sum(group, ({ info }) => info.bytes),
-  )
+  const tier = pickDeleteTier(deletes, input.options.tierRuns)
   if (tier === undefined) return undefined
   return forget(tier.flat(), `${tier.length} parts of the delete log are merged into one`)
+}
+
+/**
+ * Applied tables are merged with their like, and others too: one that is not applied would make the
+ * whole outcome count as such, and all the data be merged for tombstones that have nothing to do there.
+ */
+function pickDeleteTier(
+  deletes: readonly DeleteTable[],
+  tierRuns: number,
+): DeleteTable[][] | undefined {
+  const parts = [true, false].map((kind) =>
+    groupDisjoint(deletes.filter(({ applied }) => applied === kind)),
+  )
+  const [fewer, more] = parts.sort((a, b) => a.length - b.length) as [
+    DeleteTable[][],
+    DeleteTable[][],
+  ]
+  const bytesOfPart = (part: DeleteTable[]) => sum(part, ({ info }) => info.bytes)
+  // Both together are what a read may have to ask.
+  const partsMax = Math.max(tierRuns, UPPER_RUNS_MAX - fewer.length)
+  return (
+    pickTier(more, tierRuns, partsMax, bytesOfPart) ??
+    pickTier(fewer, tierRuns, Number.POSITIVE_INFINITY, bytesOfPart)
+  )
 }
 
 function forget(tables: readonly DeleteTable[], reason: string): Compaction {

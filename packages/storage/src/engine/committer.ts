@@ -53,7 +53,9 @@ export class Committer {
   private committing: Promise<void> | undefined
   private readonly refusals = new Refusals()
   private turnArmed = false
-  private exclusive: (() => Promise<void>)[] = []
+  private exclusive: Exclusive[] = []
+  /** Batches handed to the log, so far. */
+  private begun = 0
   private stopped: CassioError | undefined
   /** The batch that gathers has been held back long enough; it waits for memory. */
   private paused = false
@@ -141,12 +143,20 @@ export class Committer {
     this.wake?.()
   }
 
-  /** Runs `action` between two batches. */
+  /** Runs `action` between two batches, when all that has been given so far is settled. */
   between(action: () => Promise<void>): Promise<void> {
+    // Closing waits for what is under way, and then ends the log.
+    if (this.stopped !== undefined) return Promise.reject(this.stopped)
     return new Promise((resolve, reject) => {
-      this.exclusive.push(() => action().then(resolve, reject))
+      const after = this.begun + (this.gathering.count > 0 ? 1 : 0)
+      this.exclusive.push({ after, run: () => action().then(resolve, reject) })
       this.startCommitting()
     })
+  }
+
+  /** Resolves when all that has been given so far is settled: visible and in the log, or refused. */
+  settled(): Promise<void> {
+    return this.between(async () => {})
   }
 
   /** The generation that takes cells gives way to a new one, unless it is empty. */
@@ -221,9 +231,9 @@ export class Committer {
       if (pauseMs > 0) {
         this.settleWritten()
         await this.pause(pauseMs)
-      } else if (this.exclusive.length > 0) {
+      } else if (this.isNextExclusive()) {
         this.settleWritten()
-        await this.exclusive.shift()!()
+        await this.exclusive.shift()!.run()
       } else if (this.gathering.count > 0) {
         const appended = this.append()
         this.settleWritten()
@@ -231,6 +241,12 @@ export class Committer {
       } else if (this.written.count > 0) this.settleWritten()
       else return
     }
+  }
+
+  private isNextExclusive(): boolean {
+    const [next] = this.exclusive
+    // What it waits for may have been answered without the log.
+    return next !== undefined && (next.after <= this.begun || this.gathering.count === 0)
   }
 
   private mayCommitNow(): boolean {
@@ -250,9 +266,7 @@ export class Committer {
    * and what its writers give next comes with the next turn.
    */
   private commitNow(): void {
-    const batch = this.gathering
-    this.gathering = this.flying
-    this.flying = batch
+    const batch = this.takeGathering()
     this.paused = false
     const generation = batch.generation!
     const { log, space, onFailed } = this.parts
@@ -268,6 +282,14 @@ export class Committer {
     this.flying = this.written
     this.written = batch
     this.settleWritten()
+  }
+
+  private takeGathering(): Batch {
+    const batch = this.gathering
+    this.gathering = this.flying
+    this.flying = batch
+    this.begun += 1
+    return batch
   }
 
   /** The disk was full: nothing of the batch counts once the log is cut back. */
@@ -286,9 +308,7 @@ export class Committer {
 
   /** Hands the batch that gathers to the log. */
   private async append(): Promise<void> {
-    const batch = this.gathering
-    this.gathering = this.flying
-    this.flying = batch
+    const batch = this.takeGathering()
     this.paused = false
     const generation = batch.generation!
     const { log, space, onFailed } = this.parts
@@ -393,6 +413,12 @@ export class Committer {
       else sink.onWritten(token, cell, at)
     }
   }
+}
+
+/** What runs between two batches, once so many were handed to the log. */
+interface Exclusive {
+  readonly after: number
+  readonly run: () => Promise<void>
 }
 
 /** A stuck batch looks again after this long, if no flush has woken it. */

@@ -64,6 +64,8 @@ export class Compactor {
   private pausing: (() => void) | undefined
   /** Delete tables from which nothing could be forgotten, and nothing has changed since. */
   private readonly tried = new Set<number>()
+  /** How often proofs have moved on. */
+  private moves = 0
   /** The smallest stamp that was flushed while a forget job was under way. */
   private flushedMinStamp: Buffer | undefined
   private readonly wishes: Wish[] = []
@@ -90,6 +92,13 @@ export class Compactor {
     // A copy: the memtable's memory is about to be another's.
     const stamp = minStamp === undefined ? undefined : Buffer.from(minStamp)
     this.flushedMinStamp = smaller(this.flushedMinStamp, stamp)
+  }
+
+  /** What could not be forgotten may go now. */
+  proofsMoved(): void {
+    this.moves += 1
+    this.tried.clear()
+    this.wake()
   }
 
   /** Merges all data, then forgets what can be forgotten. @throws what stood in the way. */
@@ -163,10 +172,12 @@ export class Compactor {
 
   private everything(type: Compaction['type']): Compaction | undefined {
     const { state, damaged } = this.parts.tables
-    const kind = type === 'merge' ? TableKind.data : TableKind.tombstones
-    const inputs = state.tables
-      .filter(({ info }) => info.kind === kind && !damaged.has(info.number))
-      .map(({ info }) => info.number)
+    const sound = state.tables.filter(({ info }) => !damaged.has(info.number))
+    const data = sound.filter(({ info }) => info.kind === TableKind.data)
+    const deletes = sound.filter(({ info }) => info.kind === TableKind.tombstones)
+    // What was flushed since the merge is not applied, and would make all count as not applied.
+    const applied = data.length === 0 ? deletes : deletes.filter((entry) => entry.applied)
+    const inputs = (type === 'merge' ? data : applied).map(({ info }) => info.number)
     if (inputs.length === 0) return undefined
     const reason = 'asked for'
     if (type === 'forget') return { type, inputs, reason }
@@ -220,7 +231,7 @@ export class Compactor {
       runs: [...runs.values()] satisfies DataRun[],
       deletes,
       nowMs: clock.wallMs(),
-      proofsPossible: settings.proof.proofs() !== 'none',
+      proofsPossible: mayProve(settings.proof.proofs()),
       options: PICKER_DEFAULTS,
     })
   }
@@ -301,6 +312,7 @@ export class Compactor {
     const { tables, settings, worker, memoryMinStamp } = this.parts
     const entries = this.entries(inputs)
     const refs = this.refs(entries)
+    const { moves } = this
     this.flushedMinStamp = undefined
     const job: ForgetJob = {
       ...this.writing(refs),
@@ -321,7 +333,7 @@ export class Compactor {
       arrived !== undefined &&
       compareStamps(arrived, 0, Buffer.from(forgottenMaxStamp), 0) <= 0
     ) {
-      for (const number of inputs) this.tried.add(number)
+      this.noteTried(inputs, moves)
       await tables.discard(infos)
       return
     }
@@ -336,7 +348,16 @@ export class Compactor {
       throw error
     }
     this.tombstonesForgotten += result.forgotten
-    for (const { number } of infos) this.tried.add(number)
+    this.noteTried(
+      infos.map(({ number }) => number),
+      moves,
+    )
+  }
+
+  /** A forget job that began after so many moves of the proofs could do no more. */
+  private noteTried(numbers: readonly number[], moves: number): void {
+    if (moves !== this.moves) return
+    for (const number of numbers) this.tried.add(number)
   }
 
   private writing(refs: readonly TableRef[]) {
@@ -376,6 +397,11 @@ function isDamage(error: unknown): boolean {
 }
 
 type MergeCompaction = Extract<Compaction, { type: 'merge' }>
+
+/** Whether any tombstone may be proven: not while all stamps are zero. */
+function mayProve(proofs: 'all' | 'none' | Uint8Array): boolean {
+  return typeof proofs === 'string' ? proofs === 'all' : proofs.some((byte) => byte !== 0)
+}
 
 function smaller(a: Buffer | undefined, b: Buffer | undefined): Buffer | undefined {
   if (a === undefined || b === undefined) return a ?? b

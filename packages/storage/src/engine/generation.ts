@@ -1,4 +1,3 @@
-import { CELL_HEADER_BYTES, cellKeyLength, keyHash } from '@cassiopeia/protocol'
 import { invariant } from '../invariant'
 import { Arena } from '../memtable/arena'
 import type { ChunkPool } from '../memtable/chunk-pool'
@@ -51,13 +50,5 @@ export class Generation {
   /** Bytes in use, which decide when the next generation begins. */
   get usedBytes(): number {
     return this.memtable.usedBytes
-  }
-
-  /** Takes a cell that comes out of the log. */
-  replay(cell: Buffer, at: number, size: number, partitionOf: (hash: number) => number): void {
-    const from = at + CELL_HEADER_BYTES
-    const hash = keyHash(cell, from, from + cellKeyLength(cell, at))
-    const offset = this.arena.append(cell, at, size)
-    this.memtable.apply(hash, partitionOf(hash), this.arena.tailChunk, offset)
   }
 }

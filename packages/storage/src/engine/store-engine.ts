@@ -1,6 +1,7 @@
 import type { Clock, Disk, DiskLock, Logger, Timers, Workers } from '@cassiopeia/env'
 import { CassioError, cellFault, cellSize, compareStamps } from '@cassiopeia/protocol'
 import type { LogWriter } from '../commit-log/writer'
+import type { DigestRequest, PartitionDigest } from '../digest/digest'
 import { invariant } from '../invariant'
 import type { VerifyResult } from '../jobs/job'
 import type { ChunkPool } from '../memtable/chunk-pool'
@@ -12,6 +13,7 @@ import type { BlockCache } from '../table/block-cache'
 import { storageEntry } from '../worker-entry'
 import { Committer, WAITING_MAX } from './committer'
 import { Compactor } from './compactor'
+import { Digester } from './digester'
 import { Flusher } from './flusher'
 import { Generation } from './generation'
 import { cacheBytes, memtableBytesHeld } from './memory-share'
@@ -48,7 +50,8 @@ export interface EngineParts {
 
 /**
  * The store: `committer` takes writes to the log and into memory, `reader` and `scanner` find cells
- * in memory and in tables, `flusher` turns memtables into tables, `compactor` merges these.
+ * in memory and in tables, `flusher` turns memtables into tables, `compactor` merges these, `digester`
+ * sums them up.
  */
 export class StoreEngine implements CellStore {
   readonly committer: Committer
@@ -57,6 +60,7 @@ export class StoreEngine implements CellStore {
   reads = 0
   private readonly reader: Reader
   private readonly scanner: Scanner
+  private readonly digester: Digester
   readonly staging: Staging
   private readonly throttle: Throttle
   private failure: CassioError | undefined
@@ -108,6 +112,14 @@ export class StoreEngine implements CellStore {
       memoryMinStamp: () => this.memoryMinStamp(),
       onProgress: () => this.committer.hurry(),
       onFailed: this.fail,
+    })
+    this.digester = new Digester({
+      settings,
+      directory,
+      timers,
+      tables,
+      startWorker: () => workers.start(storageEntry),
+      settle: this.settle,
     })
     this.shareMemory()
     this.flusher.wake()
@@ -233,6 +245,34 @@ export class StoreEngine implements CellStore {
     }
   }
 
+  async digest(request: DigestRequest): Promise<PartitionDigest[]> {
+    this.checkOpen()
+    try {
+      return await this.digester.digest(request)
+    } catch (error) {
+      if (error instanceof RangeError) throw error
+      throw this.errorOf('the store cannot be summed up', error)
+    }
+  }
+
+  async sync(): Promise<void> {
+    this.checkOpen()
+    if (this.failure !== undefined) throw this.failure
+    try {
+      await this.committer.between(async () => {
+        // Segments that take no more batches are synced.
+        if (this.failure === undefined) await this.log.sync()
+      })
+    } catch (error) {
+      throw this.failure ?? this.errorOf('the log cannot be synced', error)
+    }
+    if (this.failure !== undefined) throw this.failure
+  }
+
+  proofsMoved(): void {
+    this.compactor.proofsMoved()
+  }
+
   stats(): StoreStats {
     return statsOf(this)
   }
@@ -272,6 +312,17 @@ export class StoreEngine implements CellStore {
       const message = 'memory cannot be written to tables: the disk is full'
       throw new CassioError('CASSIO_DISK_FULL', message)
     }
+  }
+
+  /** Makes sure that cells of these partitions which were given before are in tables. */
+  private readonly settle = async (partitions: readonly number[]): Promise<void> => {
+    const { generations } = this.parts
+    await this.committer.settled()
+    if (this.failure !== undefined) throw this.failure
+    const areInMemory = generations.some(({ memtable }) =>
+      partitions.some((partition) => memtable.firstLink(partition) !== 0),
+    )
+    if (areInMemory) await this.flush()
   }
 
   private readonly checkOpen = (): void => {
@@ -336,10 +387,12 @@ export class StoreEngine implements CellStore {
     this.committer.stop(closed())
     this.flusher.halt()
     this.compactor.halt()
+    this.digester.halt()
     space.close()
     await this.committer.finish()
     await this.flusher.close()
     await this.compactor.close()
+    await this.digester.close()
     await this.reader.idle()
     try {
       if (this.failure !== undefined) await this.log.abandon()

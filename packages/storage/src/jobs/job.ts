@@ -1,3 +1,4 @@
+import type { DigestRequest, PartitionDigest } from '../digest/digest'
 import type { Place } from '../table/place'
 import type { TableInfo, TableSettings } from '../table/table-info'
 
@@ -6,7 +7,7 @@ import type { TableInfo, TableSettings } from '../table/table-info'
  * reported is whole and durable, its directory entry included; those that it did not report, when it
  * failed or was cancelled, it has removed as far as it could. (Recovery removes what a crash left.)
  */
-export type StoreJob = FlushJob | MergeJob | ForgetJob | VerifyJob
+export type StoreJob = FlushJob | MergeJob | ForgetJob | VerifyJob | DigestJob
 
 interface WritingJob {
   /** Where tables lie. */
@@ -80,6 +81,17 @@ export interface VerifyJob {
   readonly bytesPerSecondMax: number
 }
 
+/**
+ * Sums up the newest cells of partitions, which all are in `tables`. A damaged block makes the partitions
+ * that it may have cells of damaged, and the job goes on. Resolves to `DigestResult`.
+ */
+export interface DigestJob extends DigestRequest {
+  readonly type: 'digest'
+  readonly directory: string
+  readonly tables: readonly TableRef[]
+  readonly bytesPerSecondMax: number
+}
+
 export interface MergeProgress {
   readonly tables: readonly TableInfo[]
   /** All inputs are dead up to here; undefined in the last report, when they are dead altogether. */
@@ -97,6 +109,12 @@ export interface JobResult {
 
 export interface VerifyResult {
   readonly bytes: number
+  readonly damages: readonly TableDamage[]
+}
+
+export interface DigestResult {
+  /** One for each partition asked for, in that order. */
+  readonly digests: PartitionDigest[]
   readonly damages: readonly TableDamage[]
 }
 

@@ -1,11 +1,12 @@
 /**
  * What the store's workers run: `runStoreJob`, which hands a job to its own file. `JobOutput` keeps
  * account of the tables that a job writes, `JobPace` keeps it a good neighbour, `MeteredDisk` counts
- * its bytes.
+ * its bytes. `DamageCursor` lets a job go on past damage, and `DamageReach` says what that may hide.
  */
 import type { WorkerContext, WorkerMain } from '@cassiopeia/env'
 import { runForgetJob } from '../delete-log/forget-job'
 import { revivePlace, reviveTableInfo } from '../table/table-info'
+import { runDigestJob } from './digest-job'
 import { runFlushJob } from './flush-job'
 import type { StoreJob, TableRef } from './job'
 import { runMergeJob } from './merge-job'
@@ -27,6 +28,8 @@ export const runStoreJob: WorkerMain = (job: unknown, context: WorkerContext): P
     }
     case 'verify':
       return runVerifyJob({ ...given, tables: reviveRefs(given.tables) }, context)
+    case 'digest':
+      return runDigestJob({ ...given, tables: reviveRefs(given.tables) }, context)
   }
 }
 

@@ -41,9 +41,7 @@ export class Arena {
 
   /** Copies a cell, or cells, in. @returns the offset within `tailChunk`. */
   append(cell: Buffer, at: number, size: number): number {
-    if (this.tail < 0 || this.used[this.tail]! + size > this.buffers[this.tail]!.length) {
-      this.addChunk(size)
-    }
+    if (size > this.roomBytes) this.addChunk(size)
     const { tail } = this
     const offset = this.used[tail]!
     cell.copy(this.buffers[tail]!, offset, at, at + size)
@@ -55,6 +53,11 @@ export class Arena {
   /** The chunk of the cell that was appended last. */
   get tailChunk(): number {
     return this.tail
+  }
+
+  /** What `append` takes without beginning another chunk. */
+  get roomBytes(): number {
+    return this.tail < 0 ? 0 : this.buffers[this.tail]!.length - this.used[this.tail]!
   }
 
   /** What of a chunk is in use; a view. */

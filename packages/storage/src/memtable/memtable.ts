@@ -62,6 +62,8 @@ export class Memtable {
   /** One less than the power of two above `buckets`: which bits of a tag choose the bucket. */
   private bucketMask = BUCKETS_MIN * 2 - 1
   private partitionHeads = new Uint32Array(64)
+  /** Nobody needs it, but a look whose result is kept is not optimised away. */
+  prefetched = 0
 
   /** @param pool Where its memory comes from, and goes with `release`. */
   constructor(
@@ -81,6 +83,26 @@ export class Memtable {
     const pages =
       this.slotPages.length * SLOT_WORDS * BUCKETS_MIN + this.bucketPages.length * BUCKETS_MIN
     return (pages + this.partitionHeads.length) * 4
+  }
+
+  /** Grows the index for so many keys: at no cost while it is empty. */
+  reserve(keys: number): void {
+    // Two buckets a key: chains stay short even in the part of the table not yet split.
+    const buckets = Math.min(keys * BUCKETS_PER_KEY, BUCKETS_MAX)
+    while (this.buckets < buckets) this.splitBucket()
+  }
+
+  /**
+   * Looks at the buckets of the first `count` hashes, so that they are in the processor's cache when
+   * `apply` comes to them: these looks wait for memory all at once, and not one after the other.
+   */
+  prefetch(hashes: Float64Array, count: number): void {
+    let links = 0
+    for (let i = 0; i < count; i += 1) {
+      const bucket = this.bucketOf(tagOf(hashes[i]!))
+      links ^= this.bucketPages[bucket >>> PAGE_BITS]![bucket & PAGE_MASK]!
+    }
+    this.prefetched = links
   }
 
   /** @returns the slot of the key `key[from..to)`, or NO_SLOT. */
@@ -240,9 +262,7 @@ export class Memtable {
     this.partitionHeads[partition] = slot + 1
     this.hang(slot, page, at, this.bucketOf(tag))
     this.keys += 1
-    // Two buckets a key: chains stay short even in the part of the table not yet split.
-    while (this.buckets < this.keys * BUCKETS_PER_KEY && this.buckets < BUCKETS_MAX)
-      this.splitBucket()
+    this.reserve(this.keys)
   }
 
   private bucketOf(tag: number): number {

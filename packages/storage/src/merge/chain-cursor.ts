@@ -43,8 +43,16 @@ export class ChainCursor implements CellCursor {
   }
 
   async seek(after: Place | undefined): Promise<void> {
-    this.readAhead.restart()
-    await this.enter(after === undefined ? 0 : this.find(after), after)
+    const index = after === undefined ? 0 : this.find(after)
+    const { cursor } = this
+    if (cursor === undefined || index !== this.index) {
+      this.readAhead.restart()
+      await this.enter(index, after)
+      return
+    }
+    // The table stays open, as its index may be large.
+    await cursor.seek(after)
+    if (cursor.ended) await this.enter(index + 1, undefined)
   }
 
   advance(): boolean {

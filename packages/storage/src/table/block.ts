@@ -67,6 +67,23 @@ export function findInBlock(
   return -1
 }
 
+/** Where cell number `cell` begins in `bytes`, when its key is `key[from..to)`; else -1. */
+export function findCell(
+  bytes: Buffer,
+  base: number,
+  length: number,
+  cell: number,
+  key: Buffer,
+  from: number,
+  to: number,
+): number {
+  const counts = base + length - COUNTS_BYTES
+  const cellAt = base + u16(bytes, counts - (u16(bytes, counts) - cell) * 2)
+  const keyLength = to - from
+  if (cellKeyLength(bytes, cellAt) !== keyLength) return -1
+  return sameBytes(bytes, cellAt + CELL_HEADER_BYTES, key, from, keyLength) ? cellAt : -1
+}
+
 /** Walks over one block's cells in order. A slot that is filled anew for each block. */
 export class BlockReader {
   bytes: Buffer = Buffer.alloc(0)

@@ -2,8 +2,8 @@ import { crc32, STAMP_BYTES } from '@cassiopeia/protocol'
 import type { TableInfo, TableKind } from './table-info'
 
 /**
- * The bytes of a table: one header, data blocks back to back, the filter block, the index block, one
- * footer. Pure. @see docs/formats/table.md
+ * The bytes of a table: one header, data blocks back to back, the filter or the locator block, the
+ * index block, one footer. Pure. @see docs/formats/table.md
  *
  * Header (24 bytes, big-endian):
  *   0  4 B  magic 'CTBL'
@@ -19,7 +19,7 @@ import type { TableInfo, TableKind } from './table-info'
  *   4  u32  position of this frame in the file
  *   8  u32  bytes of payload before compression
  *  12  u8   codec: 0 stored as it is, 1 raw DEFLATE
- *  13  u8   kind of block: 1 data, 2 filter, 3 index
+ *  13  u8   kind of block: 1 data, 2 filter, 3 index, 4 locator
  *  14  u16  number of cells in a data block, else 0
  *
  * Footer (96 bytes): see `encodeFooter`.
@@ -31,7 +31,7 @@ export const TABLE_FORMAT_VERSION = 1
 /** Positions are u32. */
 export const TABLE_BYTES_MAX = 0xffff_ffff
 
-export const BlockKind = Object.freeze({ data: 1, filter: 2, index: 3 })
+export const BlockKind = Object.freeze({ data: 1, filter: 2, index: 3, locator: 4 })
 export type BlockKind = (typeof BlockKind)[keyof typeof BlockKind]
 export const Codec = Object.freeze({ none: 0, deflate: 1 })
 export type Codec = (typeof Codec)[keyof typeof Codec]
@@ -99,7 +99,7 @@ export function frameFault(
     return `the ${nameOfBlock(kind)} fails its checksum`
   }
   const written = frame.readUInt32BE(4)
-  if (written !== position || frame[13] !== kind) {
+  if (written !== position || frameKind(frame, 0) !== kind) {
     return `the ${nameOfBlock(kind)} belongs elsewhere: it was written for byte ${written}`
   }
   const stored = frame.length - FRAME_HEADER_BYTES
@@ -118,12 +118,17 @@ export function frameCodec(frame: Buffer, at: number): number {
   return frame[at + 12]!
 }
 
+export function frameKind(frame: Buffer, at: number): number {
+  return frame[at + 13]!
+}
+
 export function frameCells(frame: Buffer, at: number): number {
   return frame.readUInt16BE(at + 14)
 }
 
 function nameOfBlock(kind: BlockKind): string {
   if (kind === BlockKind.filter) return 'filter'
+  if (kind === BlockKind.locator) return 'locator'
   return kind === BlockKind.index ? 'index' : 'block'
 }
 
@@ -131,8 +136,9 @@ function nameOfBlock(kind: BlockKind): string {
 export interface TableLayout {
   /** Seeds the CRC of every block: the CRC of the header, which therefore need not be read. */
   readonly seed: number
+  /** Where the filter lies, or the locator in its place. */
   readonly filterAt: number
-  /** Of the frame; 0 when the table has no filter. */
+  /** Of the frame; 0 when the table has neither. */
   readonly filterBytes: number
   readonly indexAt: number
   readonly indexBytes: number
@@ -149,7 +155,7 @@ export type FooterInfo = Omit<TableInfo, 'first' | 'last' | 'footerCrc'>
  *   8  u48  number of the table      82  u48  half expired, milliseconds since the Unix epoch; or 0
  *  14  u16  zero                     88  u32  bytes of the whole file
  *  16  u32  the table's seed         92  u32  CRC-32 of bytes 0 to 91
- *  20  u32  position of the filter
+ *  20  u32  position of the filter or locator
  *  24  u32  bytes of its frame
  *  28  u32  position of the index
  *  32  u32  bytes of its frame

@@ -13,9 +13,11 @@ import {
   frameCells,
   frameCodec,
   frameFault,
+  frameKind,
   framePayloadBytes,
   type TableLayout,
 } from './format'
+import { KeyLocator } from './locator'
 import { TableIndex } from './table-index'
 import type { TableInfo } from './table-info'
 
@@ -74,16 +76,22 @@ export function openIndex(frame: Buffer, layout: TableLayout): TableIndex | stri
   return TableIndex.decode(frame.subarray(FRAME_HEADER_BYTES)) ?? 'the index is malformed'
 }
 
-/** Checks the whole frame of a filter. @returns the filter, or what is wrong with it, in words. */
-export function openFilter(frame: Buffer, layout: TableLayout): KeyFilter | string {
-  const fault = frameFault(frame, layout.seed, layout.filterAt, BlockKind.filter)
+/** Checks the whole frame of a filter or a locator. @returns it, or what is wrong, in words. */
+export function openFilter(frame: Buffer, layout: TableLayout): KeyFilter | KeyLocator | string {
+  const { seed, filterAt } = layout
+  if (frameKind(frame, 0) === BlockKind.locator) {
+    const fault = frameFault(frame, seed, filterAt, BlockKind.locator)
+    if (fault !== undefined) return fault
+    return KeyLocator.decode(frame.subarray(FRAME_HEADER_BYTES)) ?? 'the locator is malformed'
+  }
+  const fault = frameFault(frame, seed, filterAt, BlockKind.filter)
   if (fault !== undefined) return fault
   return KeyFilter.decode(frame.subarray(FRAME_HEADER_BYTES)) ?? 'the filter is malformed'
 }
 
 /**
- * Reads a table's filter alone, for those who ask it about many keys. @throws the disk's own errors.
- * @returns undefined when the table has none or it is damaged: any key may then be in the table.
+ * Reads a data table's filter alone, for those who ask it about many keys. @throws the disk's own
+ * errors. @returns undefined when the table has none or it is damaged: any key may then be there.
  */
 export async function readFilter(
   disk: Disk,

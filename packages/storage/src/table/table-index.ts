@@ -1,4 +1,6 @@
 import type { Place } from './place'
+import { Separators } from './separators'
+import { wordsOf } from './words'
 
 /**
  * A table's sparse index: for each data block its position and a separator, the shortest place that
@@ -13,19 +15,17 @@ import type { Place } from './place'
  *      the first cell's place, then the last one's: u32 partition, u16 key length, key
  *
  * The first separator, and the first of each partition that begins with a block, has an empty key. A
- * loaded payload is used where it lies: its numbers are only turned into the host's byte order.
+ * loaded payload is used where it lies: its numbers are only turned into the host's byte order, and
+ * `Separators` makes what searches need beside it.
  */
 const INDEX_HEADER_BYTES = 8
 const PLACE_HEADER_BYTES = 6
-const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1
 
 export class TableIndex {
   private constructor(
     /** One more than there are blocks. */
     private readonly positions: Uint32Array,
-    private readonly partitions: Uint32Array,
-    private readonly keyEnds: Uint32Array,
-    private readonly keys: Buffer,
+    private readonly separators: Separators,
     readonly first: Place,
     readonly last: Place,
   ) {}
@@ -47,11 +47,16 @@ export class TableIndex {
     const keys = payload.subarray(keysAt, firstAt)
     const first = decodePlace(payload, firstAt)
     const last = decodePlace(payload, lastAt)
-    return new TableIndex(positions, partitions, keyEnds, keys, first, last)
+    return new TableIndex(positions, new Separators(partitions, keyEnds, keys), first, last)
   }
 
   get blocks(): number {
-    return this.partitions.length
+    return this.positions.length - 1
+  }
+
+  /** Memory that it takes beside its payload. */
+  get extraBytes(): number {
+    return this.separators.bytes
   }
 
   /** Where the block's frame begins; for `blocks`, where the last one ends. */
@@ -66,36 +71,7 @@ export class TableIndex {
 
   /** The one block that may hold (partition, key); -1 when that is below the first cell's partition. */
   find(partition: number, key: Buffer, from: number, to: number): number {
-    const { partitions } = this
-    if (partition < partitions[0]!) return -1
-    let low = 0
-    let high = partitions.length
-    while (high - low > 1) {
-      const middle = (low + high) >>> 1
-      const separator = partitions[middle]!
-      const above =
-        separator === partition
-          ? this.separatorIsAbove(middle, key, from, to)
-          : separator > partition
-      if (above) high = middle
-      else low = middle
-    }
-    return low
-  }
-
-  private separatorIsAbove(block: number, key: Buffer, from: number, to: number): boolean {
-    const { keys } = this
-    let at = this.keyEnds[block - 1]!
-    const end = this.keyEnds[block]!
-    let keyAt = from
-    while (at < end) {
-      if (keyAt === to) return true
-      const difference = keys[at]! - key[keyAt]!
-      if (difference !== 0) return difference > 0
-      at += 1
-      keyAt += 1
-    }
-    return false
+    return this.separators.find(partition, key, from, to)
   }
 }
 
@@ -156,13 +132,6 @@ function doubled(words: Uint32Array): Uint32Array<ArrayBuffer> {
   const larger = new Uint32Array(words.length * 2)
   larger.set(words)
   return larger
-}
-
-/** The big-endian u32 of `bytes` as numbers, in place where they lie aligned. */
-function wordsOf(bytes: Buffer): Uint32Array {
-  const aligned = bytes.byteOffset % 4 === 0 ? bytes : Buffer.from(new Uint8Array(bytes).buffer)
-  if (HOST_IS_LITTLE_ENDIAN) aligned.swap32()
-  return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length / 4)
 }
 
 function encodePlace(place: Place): Buffer {

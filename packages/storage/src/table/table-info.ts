@@ -33,7 +33,7 @@ export interface TableInfo {
 export interface TableSettings {
   /** Bytes of cells in a block before compression, 512 to 32,768; a larger cell has its own block. */
   readonly blockBytes: number
-  /** Bits of Bloom filter for each cell, 0 (no filter) to 32. */
+  /** Bits of Bloom filter for each cell, 0 (no filter, nor a locator) to 32. */
   readonly filterBitsPerKey: number
   readonly compression: Compression
   /** A merge begins another table above this size. */

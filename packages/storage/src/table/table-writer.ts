@@ -30,11 +30,12 @@ import {
   TABLE_BYTES_MAX,
   type TableLayout,
 } from './format'
+import { encodeLocator } from './locator'
 import type { NumberList } from './number-list'
 import { OutputBuffer } from './output-buffer'
 import { copyKey, type Place } from './place'
 import type { TableIndexBuilder } from './table-index'
-import { type TableInfo, type TableKind, type TableSettings, tableName } from './table-info'
+import { type TableInfo, TableKind, type TableSettings, tableName } from './table-info'
 import { WriterMemory, type WriterTools } from './writer-memory'
 
 /** From here on the caller should `drain`. */
@@ -44,7 +45,8 @@ const SAVING_WORTH_WHILE = 8
 
 /**
  * Writes one table, cell by cell in order. `BlockBuilder` lays out the blocks, `OutputBuffer` gathers
- * them for the disk, `TableIndexBuilder` and `KeyFilter` make what is written behind them.
+ * them for the disk, `TableIndexBuilder` and `KeyFilter`, or for the delete log `encodeLocator`, make
+ * what is written behind them.
  *
  * Errors are the disk's own; after one only `abandon` is of use. A sync that fails rejects with an
  * error of the code 'ESYNC', the disk's as its cause: nobody knows any more what the disk holds.
@@ -55,6 +57,7 @@ export class TableWriter {
   private readonly index: TableIndexBuilder
   private readonly output: OutputBuffer
   private readonly hashes: NumberList
+  private readonly blockCells: NumberList
   private readonly expiries: NumberList
   private readonly seed: number
   /** Where the block that is being built will begin. */
@@ -82,6 +85,7 @@ export class TableWriter {
     this.builder = tools.builder
     this.index = tools.index
     this.hashes = tools.hashes
+    this.blockCells = tools.blockCells
     this.expiries = tools.expiries
     this.output = new OutputBuffer(memory.chunks)
     const header = encodeHeader({ kind, number, createdMs })
@@ -109,7 +113,7 @@ export class TableWriter {
     return new TableWriter(disk, path, file, number, kind, createdMs, settings, memory, tools)
   }
 
-  /** Of the file so far; the filter and the index come on top. */
+  /** Of the file so far; the filter or locator and the index come on top. */
   get bytes(): number {
     return this.position + this.builder.cellBytes
   }
@@ -228,7 +232,7 @@ export class TableWriter {
     )
   }
 
-  /** What `TableInfo` and the filter say of the cell. */
+  /** What `TableInfo` and the filter or locator say of the cell. */
   private note(hash: number, cell: Buffer, at: number): void {
     // Most stamps lie between the two, as their milliseconds alone tell.
     const stampAt = at + CELL_STAMP_AT
@@ -250,15 +254,24 @@ export class TableWriter {
     const { builder } = this
     const payload = builder.payload.subarray(0, builder.finish())
     this.pushBlock(BlockKind.data, [payload], builder.cells)
+    this.blockCells.push(builder.cells)
     builder.clear()
   }
 
+  /** @returns the size of the frame; 0 when there shall be none. */
   private pushFilter(): number {
     const { filterBitsPerKey } = this.settings
     if (filterBitsPerKey === 0) return 0
+    const locator = this.locator()
+    if (locator !== undefined) return this.pushBlock(BlockKind.locator, [locator])
     const filter = KeyFilter.sized(this.cells, filterBitsPerKey)
     for (const hash of this.hashes.view()) filter.add(hash)
     return this.pushBlock(BlockKind.filter, filter.encode())
+  }
+
+  private locator(): Buffer | undefined {
+    if (this.kind !== TableKind.tombstones) return undefined
+    return encodeLocator(this.hashes.view(), this.blockCells.view())
   }
 
   /** @returns the size of the frame. */

@@ -1,10 +1,11 @@
 import type { Disk, DiskFile } from '@cassiopeia/env'
 import { invariant } from '../invariant'
 import type { TableDamage } from '../jobs/job'
-import { blockTag, findInBlock } from './block'
+import { blockTag, findCell, findInBlock } from './block'
 import { type BlockCache, type CacheOwner, META_PIECE } from './block-cache'
 import type { KeyFilter } from './filter'
 import type { TableLayout } from './format'
+import { KeyLocator, locatedBlock, locatedCell, NO_LOCATION } from './locator'
 import { comparePlaces, type Place } from './place'
 import { TableCursor } from './table-cursor'
 import { OpenedBlock, openFilter, openIndex, openTableFile } from './table-file'
@@ -45,10 +46,11 @@ const NOTE_BYTES = 4
 
 /**
  * A table opened for point reads, through the store's cache. What it holds in memory are one number
- * for each block and its open file; filter, index and blocks are loaded when a lookup wants them.
+ * for each block and its open file; filter or locator, index and blocks are loaded when a lookup wants
+ * them.
  *
- * Damage is met where it lies: a damaged block hides its own cells, a damaged filter none, a damaged
- * index or footer all of the table. Each piece is reported once, and not read again.
+ * Damage is met where it lies: a damaged block hides its own cells, a damaged filter or locator none,
+ * a damaged index or footer all of the table. Each piece is reported once, and not read again.
  */
 export class Table implements CacheOwner {
   /** Where `find` has found its cell: valid until the next call into any table or the cache. */
@@ -56,7 +58,9 @@ export class Table implements CacheOwner {
   private file: DiskFile | undefined
   private layout: TableLayout | undefined
   private opening: Promise<void> | undefined
+  /** One of the two at most. */
   private filter: KeyFilter | undefined
+  private locator: KeyLocator | undefined
   private index: TableIndex | undefined
   private metaEntry = NO_ENTRY
   /** The cache's entry of each block. */
@@ -103,29 +107,25 @@ export class Table implements CacheOwner {
    * @returns where it begins in `block`, 0 or more, or one of `Find`. The table must be open.
    */
   find(partition: number, hash: number, key: Buffer, from: number, to: number): number {
-    const { cache, filter, index } = this
+    const { cache, filter, index, locator } = this
     if (index === undefined) return this.findWithoutIndex(partition, key, from, to)
     cache.chances[this.metaEntry] = this.metaChances
-    if (filter !== undefined && !filter.has(hash)) {
-      cache.lookups += 1
-      return Find.absent
-    }
+    if (locator !== undefined) {
+      const location = locator.find(hash)
+      if (location === NO_LOCATION) return this.noteAbsent()
+      const at = this.findLocated(location, key, from, to)
+      if (at >= 0) return at
+    } else if (filter !== undefined && !filter.has(hash)) return this.noteAbsent()
     const block = index.find(partition, key, from, to)
-    if (block < 0) {
-      cache.lookups += 1
-      return Find.absent
-    }
+    if (block < 0) return this.noteAbsent()
     const entry = this.entries[block]!
     if (entry === NO_ENTRY) return this.missBlock(block)
-    const chances = cache.chances[entry]!
-    if (chances < this.blockChances) cache.chances[entry] = chances + 1
-    cache.hits += 1
-    cache.lookups += 1
+    this.noteHit(entry)
     const bytes = cache.buffers[entry]!
     const base = cache.bases[entry]!
     const at = findInBlock(bytes, base, cache.lengths[entry]!, blockTag(hash), key, from, to)
     this.block = bytes
-    if (at < 0 && filter !== undefined) cache.filterMisleads += 1
+    if (at < 0 && (filter ?? locator) !== undefined) cache.filterMisleads += 1
     return at
   }
 
@@ -176,7 +176,7 @@ export class Table implements CacheOwner {
     if (layout === undefined || at + bytes > layout.indexAt) this.fencedWhole = true
     else if (at + bytes > layout.filterAt) this.filterLost = true
     if (this.fencedWhole) this.dropMeta()
-    else if (this.filterLost) this.filter = undefined
+    else if (this.filterLost) this.forgetFilter()
     this.dropBlocks()
     this.onDamage(damage)
   }
@@ -228,6 +228,38 @@ export class Table implements CacheOwner {
       this.opening = undefined
       throw error
     }
+  }
+
+  /**
+   * Where the cell is that the locator names, when it is loaded and has the key. Otherwise the index
+   * decides, so that which block is wanted depends on the key alone: a lookup that wanted first one
+   * block, then another one, might in a small cache go on so for ever.
+   */
+  private findLocated(location: number, key: Buffer, from: number, to: number): number {
+    const { cache } = this
+    const entry = this.entries[locatedBlock(location)]!
+    if (entry === NO_ENTRY) return Find.absent
+    const bytes = cache.buffers[entry]!
+    const base = cache.bases[entry]!
+    const cell = locatedCell(location)
+    const at = findCell(bytes, base, cache.lengths[entry]!, cell, key, from, to)
+    if (at < 0) return Find.absent
+    this.noteHit(entry)
+    this.block = bytes
+    return at
+  }
+
+  private noteAbsent(): number {
+    this.cache.lookups += 1
+    return Find.absent
+  }
+
+  private noteHit(entry: number): void {
+    const { cache } = this
+    const chances = cache.chances[entry]!
+    if (chances < this.blockChances) cache.chances[entry] = chances + 1
+    cache.hits += 1
+    cache.lookups += 1
   }
 
   private findWithoutIndex(partition: number, key: Buffer, from: number, to: number): number {
@@ -308,10 +340,12 @@ export class Table implements CacheOwner {
     if (filterBytes > 0 && !this.filterLost) {
       const filter = openFilter(frame.subarray(0, filterBytes), layout)
       if (typeof filter === 'string') this.fenceRange(filterAt, filterBytes, filter)
+      else if (filter instanceof KeyLocator) this.locator = filter
       else this.filter = filter
     }
     this.index = index
-    this.metaEntry = this.cache.addMeta(this, this.metaChances, filterBytes, indexBytes)
+    const memory = indexBytes + index.extraBytes
+    this.metaEntry = this.cache.addMeta(this, this.metaChances, filterBytes, memory)
   }
 
   private fenceRange(at: number, bytes: number, what: string): void {
@@ -327,7 +361,7 @@ export class Table implements CacheOwner {
     this.release()
   }
 
-  /** Filter and index go on living in the frame that they were read into. */
+  /** Filter or locator and index go on living in the frame that they were read into. */
   private giveBack(piece: number, frame: Buffer): void {
     if (piece !== META_PIECE) this.cache.scratch.give(frame)
   }
@@ -339,8 +373,13 @@ export class Table implements CacheOwner {
 
   private forgetMeta(): void {
     this.metaEntry = NO_ENTRY
-    this.filter = undefined
+    this.forgetFilter()
     this.index = undefined
+  }
+
+  private forgetFilter(): void {
+    this.filter = undefined
+    this.locator = undefined
   }
 
   private dropBlocks(): void {

@@ -9,6 +9,8 @@ export interface WriterTools {
   readonly index: TableIndexBuilder
   /** Of all keys. */
   readonly hashes: NumberList
+  /** How many of them each block has. */
+  readonly blockCells: NumberList
   /** Of the cells that expire. */
   readonly expiries: NumberList
 }
@@ -30,6 +32,7 @@ export class WriterMemory {
         builder: new BlockBuilder(this.blockBytes),
         index: new TableIndexBuilder(),
         hashes: new NumberList(),
+        blockCells: new NumberList(),
         expiries: new NumberList(),
       }
     )
@@ -40,6 +43,7 @@ export class WriterMemory {
     tools.builder.clear()
     tools.index.clear()
     tools.hashes.clear()
+    tools.blockCells.clear()
     tools.expiries.clear()
     this.idle.push(tools)
   }

@@ -1,5 +1,6 @@
 import {
   BATCH_HEADER_BYTES,
+  batchBytesAt,
   batchIsSound,
   decodeBatchHeader,
   decodeSegmentHeader,
@@ -37,6 +38,7 @@ describe('commit log format', () => {
     const batch = decodeBatchHeader(bytes, 0, 32)
     expect(batch).toMatchObject({ position: 32, durableBytes: 32, cellBytes: 18, cells: 2 })
     const whole = Buffer.concat([bytes, ...cells])
+    expect(batchBytesAt(whole, 0)).toBe(whole.length)
     expect(batchIsSound(whole, 0, batch!, 0x01020304)).toBe(true)
     expect(batchIsSound(whole, 0, batch!, 0x01020305)).toBe(false)
   })

@@ -31,6 +31,10 @@ function deletes(
   })
 }
 
+function appliedDelete(number: number, bytes: number): DeleteTable {
+  return { info: info(number, bytes), applied: true, tried: true, damaged: false }
+}
+
 function expiring(run: DataRun, halfExpiredMs: number, table = 0): DataRun {
   const tables = run.tables.map((each, i) =>
     i === table ? { info: { ...each.info, halfExpiredMs } } : each,
@@ -179,6 +183,43 @@ const CASES: readonly Case[] = [
       deletes: [...deletes(3), { ...deletes(1)[0]!, info: info(800, 9_000) }],
     },
     picked: undefined,
+  },
+  {
+    name: 'four delete tables, one of them applied',
+    given: {
+      runs: runs(100),
+      deletes: [...deletes(3), appliedDelete(800, 1_000)],
+      proofsPossible: false,
+    },
+    picked: undefined,
+  },
+  {
+    name: 'five delete tables applied, four not, all of similar size',
+    given: {
+      runs: runs(100),
+      deletes: [
+        ...deletes(4, { bytes: 1_500 }),
+        ...[1, 2, 3, 4, 5].map((i) => appliedDelete(i, 1_000)),
+      ],
+      proofsPossible: false,
+    },
+    picked: { type: 'forget', inputs: [1, 2, 3, 4, 5] },
+  },
+  {
+    name: 'more than eight delete tables, none similar: the smallest of the more frequent kind',
+    given: {
+      runs: runs(100_000),
+      deletes: [1, 4, 16, 64, 256, 1_024]
+        .map((kilobytes, i) => appliedDelete(i, kilobytes * 1_000))
+        .concat(
+          [1, 4, 16].map((kilobytes, i) => ({
+            ...appliedDelete(900 + i, kilobytes * 1_000),
+            applied: false,
+          })),
+        ),
+      proofsPossible: false,
+    },
+    picked: { type: 'forget', inputs: [0, 1, 2, 3] },
   },
   {
     name: 'four delete tables that do not overlap',

@@ -11,6 +11,7 @@ import {
   reconcile,
   STAMP_BYTES,
 } from '@cassiopeia/protocol'
+import type { PartitionDigest } from '../../src/digest/digest'
 import type { VerifyResult } from '../../src/jobs/job'
 import type { CellStore, ReadSink, StoreStats, WriteSink } from '../../src/store'
 
@@ -173,6 +174,19 @@ export class FakeCellStore implements CellStore {
   async verify(): Promise<VerifyResult> {
     this.calls.push('verify')
     return { bytes: 0, damages: [] }
+  }
+
+  async digest(): Promise<PartitionDigest[]> {
+    this.calls.push('digest')
+    return []
+  }
+
+  async sync(): Promise<void> {
+    this.calls.push('sync')
+  }
+
+  proofsMoved(): void {
+    this.calls.push('proofsMoved')
   }
 
   stats(): StoreStats {

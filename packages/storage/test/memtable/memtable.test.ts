@@ -58,6 +58,23 @@ describe('memtable', () => {
     }
   })
 
+  test('memtable: grown in advance: no further for those keys, and finds what it has (10,000 keys)', () => {
+    const { arena, memtable } = started()
+    for (let i = 0; i < 100; i += 1) put(arena, memtable, makeCell({ key: `key-${i}`, ms: 1 }))
+    memtable.reserve(10_000)
+    const { bytes } = memtable
+    memtable.reserve(5_000)
+    memtable.prefetch(Float64Array.of(0, 1, 2 ** 52 - 1), 3)
+    expect(memtable.bytes).toBe(bytes)
+    for (let i = 100; i < 10_000; i += 1) put(arena, memtable, makeCell({ key: `key-${i}`, ms: 1 }))
+    // Two pages of slots more, none of buckets.
+    expect(memtable.bytes).toBe(bytes + 2 * 4_096 * 5 * 4)
+    for (let i = 0; i < 10_000; i += 1) {
+      if (find(memtable, `key-${i}`) === undefined) throw new Error(`key-${i} is not found`)
+    }
+    expect(find(memtable, 'key-10000')).toBeUndefined()
+  })
+
   test('memtable: all keys with one hash: still told apart (300 keys)', () => {
     const { arena, memtable } = started()
     for (let i = 0; i < 300; i += 1) {
@@ -163,9 +180,11 @@ describe('arena', () => {
   test('arena: chunks: double up to their largest, and fit a cell that is larger still', () => {
     const arena = new Arena()
     const piece = Buffer.alloc(64 * 1_024)
+    expect(arena.roomBytes).toBe(0)
     for (let i = 0; i < 200; i += 1) arena.append(piece, 0, piece.length)
     const sizes = arena.buffers.map(({ length }) => length / 1_024)
     expect(sizes.slice(0, 8)).toEqual([64, 128, 256, 512, 1_024, 2_048, 4_096, 4_096])
+    expect(arena.roomBytes).toBe(arena.bytes - arena.usedBytes)
     const huge = Buffer.alloc(5_000_000, 1)
     expect(arena.append(huge, 0, huge.length)).toBe(0)
     expect(arena.buffers.at(-1)!.length).toBe(huge.length)

@@ -2,7 +2,7 @@ import { KeyedRandom } from '@cassiopeia/env'
 import { decodeFooter, FOOTER_BYTES } from '../../src/table/format'
 import { TableCursor } from '../../src/table/table-cursor'
 import { openTableFile, readFilter, readIndex } from '../../src/table/table-file'
-import type { Compression, TableInfo } from '../../src/table/table-info'
+import { type Compression, type TableInfo, TableKind } from '../../src/table/table-info'
 import { verifyTable } from '../../src/table/verify'
 import { makeCell, simulate, testSeeds } from '../support'
 import {
@@ -11,6 +11,7 @@ import {
   type Entry,
   entry,
   findSync,
+  isCell,
   openTable,
   pathOf,
   randomEntries,
@@ -36,6 +37,15 @@ async function written(
     const info = await writeTable(disk, number, entries, { blockBytes: 512, compression })
     return { info, bytes: await disk.readFile(pathOf(number)), entries }
   })
+}
+
+/** A table of the delete log. */
+function smallTombstones(): Entry[] {
+  return sorted(
+    Array.from({ length: 14 }, (_, i) =>
+      entry(i % 2, makeCell({ key: `${'key'.repeat(20)}-${i}`, ms: 1, tombstone: true })),
+    ),
+  )
 }
 
 function smallEntries(letter = 'v'): Entry[] {
@@ -84,10 +94,16 @@ async function blockRange({ info, bytes }: Written, block: number): Promise<[num
 }
 
 describe('table damage', () => {
-  test.each(['none', 'deflate'] as const)(
-    'table damage: every bit flipped: a right answer or damage, and verify finds it (%s)',
-    async (compression) => {
-      const table = await written(5, smallEntries(), compression)
+  test.each([
+    ['data', 'none'],
+    ['data', 'deflate'],
+    ['tombstones', 'none'],
+    ['tombstones', 'deflate'],
+  ] as const)(
+    'table damage: every bit flipped: a right answer or damage, and verify finds it (%s, %s)',
+    async (kind, compression) => {
+      const entries = kind === 'data' ? smallEntries() : smallTombstones()
+      const table = await written(5, entries, compression)
       expect(table.info.blocks).toBeGreaterThan(1)
       const bytes = Buffer.from(table.bytes)
       for (let bit = 0; bit < bytes.length * 8; bit += 1) {
@@ -127,6 +143,43 @@ describe('table damage', () => {
     expect(await readFilter(disk, 'x', table.info)).toBeUndefined()
     const filter = await readFilter(disk, 'y', table.info)
     for (const { hash } of table.entries) expect(filter!.has(hash)).toBe(true)
+  })
+
+  test.each([
+    ['its slots', 16, (bytes: Buffer) => bytes.fill(0), 'the locator fails its checksum'],
+    ['its kind', 13, (bytes: Buffer) => bytes.fill(2, 0, 1), 'the filter fails its checksum'],
+  ])(
+    'table damage: a locator, %s: every key is found all the same',
+    async (_, at, change, what) => {
+      const table = await written(5, smallTombstones())
+      expect(table.info.kind).toBe(TableKind.tombstones)
+      const { layout } = decodeFooter(table.bytes.subarray(-FOOTER_BYTES), table.info)
+      const bytes = Buffer.from(table.bytes)
+      change(bytes.subarray(layout!.filterAt + at, layout!.indexAt))
+      const { wrong, unknown, damages, error, verified } = await readAll(table, bytes)
+      expect([wrong, unknown, error]).toEqual([[], 0, undefined])
+      const { filterAt, filterBytes } = layout!
+      const damage = { table: 5, at: filterAt, bytes: filterBytes, what }
+      expect([damages, verified]).toEqual([[damage], [damage]])
+    },
+  )
+
+  test('table damage: a locator that verify has found damaged: asked no more, reported once', async () => {
+    const table = await written(5, smallTombstones())
+    const disk = readOnlyDisk(new Map([[pathOf(5), table.bytes]]))
+    const { table: opened, cache, damages } = await openTable(disk, table.info)
+    const { layout } = decodeFooter(table.bytes.subarray(-FOOTER_BYTES), table.info)
+    const damage = { table: 5, at: layout!.filterAt, bytes: layout!.filterBytes, what: 'said so' }
+    const absent = entry(0, makeCell({ key: 'key!', ms: 1 }))
+    for (const stage of ['not loaded', 'loaded', 'fenced']) {
+      if (stage === 'fenced') opened.fence(damage)
+      for (const each of table.entries) expect(isCell(findSync(opened, each), each)).toBe(true)
+      const before = cache.hits + cache.reads
+      expect(findSync(opened, absent)).toBeUndefined()
+      // Without the locator a block must be asked.
+      expect(cache.hits + cache.reads - before).toBe(stage === 'fenced' ? 1 : 0)
+    }
+    expect(damages).toEqual([damage])
   })
 
   test('table damage: a block in the place of another one: noticed', async () => {

@@ -88,6 +88,8 @@ export interface Shape {
   readonly partitions: number
   readonly keyBytesMax: number
   readonly valueBytesMax: number
+  /** Of the cells that are tombstones, 0 to 1; when all are, the table is one of the delete log. */
+  readonly tombstones?: number
 }
 
 /** Cells with distinct keys, sorted. Sizes are mostly small and sometimes as large as they may be. */
@@ -98,7 +100,7 @@ export function randomEntries(random: KeyedRandom, shape: Shape): Entry[] {
     // Few letters, so that keys share beginnings and some are the beginnings of others.
     for (let i = 0; i < key.length; i += 1) key[i] = 97 + (key[i]! % 3)
     const suffix = Buffer.from(byKey.size.toString(36))
-    const tombstone = random.chance(0.1)
+    const tombstone = random.chance(shape.tombstones ?? 0.1)
     const cell = makeCell({
       key: key.length > 4 ? Buffer.concat([key, suffix]).subarray(-shape.keyBytesMax) : key,
       ms: 1_000 + random.below(1_000_000),

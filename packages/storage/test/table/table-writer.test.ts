@@ -1,3 +1,4 @@
+import { BlockKind, decodeFooter, FOOTER_BYTES, frameKind } from '../../src/table/format'
 import { TableKind } from '../../src/table/table-info'
 import { TableWriter } from '../../src/table/table-writer'
 import { verifyTable } from '../../src/table/verify'
@@ -7,6 +8,9 @@ import {
   DIRECTORY,
   type Entry,
   entry,
+  findSync,
+  isCell,
+  openTable,
   pathOf,
   SETTINGS,
   sorted,
@@ -64,6 +68,36 @@ describe('table writer', () => {
       expect(bytes.toString('hex')).toBe(GOLDEN_BYTES)
       expect(info).toMatchObject({ number: 258, kind: TableKind.data, blocks: 1, cells: 2 })
       expect(await verifyTable(disk, pathOf(258), info, () => {})).toEqual([])
+    })
+  })
+
+  test.each([
+    ['values', 4096, 10, 0, BlockKind.filter],
+    ['tombstones', 4096, 10, 0, BlockKind.locator],
+    ['tombstones, no bits', 4096, 0, 0, undefined],
+    ['tombstones, 256 in a block', 32_768, 10, 256, BlockKind.locator],
+    ['tombstones, 257 in a block', 32_768, 10, 257, BlockKind.filter],
+  ])('table writer: %s: a filter or a locator (%d, %d, %d: kind %s)', async (...given) => {
+    const [what, blockBytes, filterBitsPerKey, inFirst, expected] = given
+    const { sim, node } = simulate(1)
+    const { disk } = node.ports
+    const tombstone = what !== 'values'
+    const entries = sorted(
+      Array.from({ length: 300 }, (_, i) => {
+        // One of a large key ends the first block.
+        const key = `${String(i).padStart(4, '0')}${i === inFirst ? 'z'.repeat(30_000) : ''}`
+        return entry(0, makeCell({ key, ms: 1, tombstone }))
+      }),
+    )
+    await sim.run(async () => {
+      const info = await writeTable(disk, 1, entries, { blockBytes, filterBitsPerKey })
+      const bytes = await disk.readFile(pathOf(1))
+      const { filterAt, filterBytes } = decodeFooter(bytes.subarray(-FOOTER_BYTES), info).layout!
+      expect(filterBytes > 0).toBe(expected !== undefined)
+      if (expected !== undefined) expect(frameKind(bytes, filterAt)).toBe(expected)
+      expect(await verifyTable(disk, pathOf(1), info, () => {})).toEqual([])
+      const { table } = await openTable(disk, info)
+      for (const each of entries) expect(isCell(findSync(table, each), each)).toBe(true)
     })
   })
 

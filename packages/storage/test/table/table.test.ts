@@ -1,6 +1,7 @@
 import { KeyedRandom } from '@cassiopeia/env'
 import { BlockCache } from '../../src/table/block-cache'
 import { Find } from '../../src/table/table'
+import { openTableFile } from '../../src/table/table-file'
 import { makeCell, simulate, testSeeds } from '../support'
 import {
   type Entry,
@@ -20,12 +21,23 @@ const SHAPES = [
   { cells: 400, partitions: 300, keyBytesMax: 20, valueBytesMax: 50 },
   { cells: 60, partitions: 5, keyBytesMax: 65_535, valueBytesMax: 100_000 },
   { cells: 1, partitions: 1, keyBytesMax: 20, valueBytesMax: 20 },
+  { cells: 2_000, partitions: 4, keyBytesMax: 20, valueBytesMax: 0, tombstones: 1 },
+  { cells: 60, partitions: 5, keyBytesMax: 65_535, valueBytesMax: 0, tombstones: 1 },
+  { cells: 1, partitions: 1, keyBytesMax: 20, valueBytesMax: 0, tombstones: 1 },
 ]
 
 function numbered(count: number, valueBytes = 100): Entry[] {
   return sorted(
     Array.from({ length: count }, (_, i) =>
       entry(i % 4, makeCell({ key: `key-${i}`, ms: 1, value: 'v'.repeat(valueBytes) })),
+    ),
+  )
+}
+
+function tombstones(count: number): Entry[] {
+  return sorted(
+    Array.from({ length: count }, (_, i) =>
+      entry(i % 4, makeCell({ key: `key-${i}`, ms: 1, tombstone: true })),
     ),
   )
 }
@@ -108,6 +120,76 @@ describe('table', () => {
       expect([cache.filterBytes, cache.indexBytes]).toEqual([0, 0])
       cache.resize(0)
       expect(cache.bytes).toBe(0)
+    })
+  })
+
+  test('table: a delete table: its block is read once, other blocks for few absent keys', async () => {
+    const { sim, node } = simulate(1)
+    const { disk } = node.ports
+    const entries = tombstones(3_000)
+    await sim.run(async () => {
+      const info = await writeTable(disk, 1, entries)
+      const { table, cache, damages } = await openTable(disk, info)
+      for (const wanted of [...entries, ...entries]) {
+        expect(isCell(findSync(table, wanted), wanted)).toBe(true)
+      }
+      expect(cache).toMatchObject({ reads: info.blocks, lookups: 6_000, filterMisleads: 0 })
+      expect(cache.hits).toBe(6_000 - info.blocks)
+      // 4,096 slots.
+      expect(cache.filterBytes).toBe(16 + 4 * 4_096)
+      for (let i = 0; i < 10_000; i += 1) {
+        const absent = entry(0, makeCell({ key: `absent-${i}`, ms: 1 }))
+        expect(findSync(table, absent)).toBeUndefined()
+      }
+      expect(cache.lookups).toBe(16_000)
+      expect(cache.filterMisleads).toBeGreaterThan(0)
+      expect(cache.filterMisleads).toBeLessThan(400)
+      expect(damages).toEqual([])
+    })
+  })
+
+  testSeeds('table: keys whose hashes agree: each is found, none in vain', 5, async (seed) => {
+    const { sim, node } = simulate(seed)
+    const { disk } = node.ports
+    const random = new KeyedRandom(seed, 'keys')
+    const hashes = Array.from({ length: 1 + random.below(4) }, () => random.below(2 ** 31))
+    const alike = (each: Entry) => ({ ...each, hash: hashes[each.key.length % hashes.length]! })
+    for (const make of [tombstones, (count: number) => numbered(count, 0)]) {
+      const entries = make(400).map(alike)
+      await sim.run(async () => {
+        const info = await writeTable(disk, 1, entries, { blockBytes: 512 })
+        // Where only one block fits at a time, a lookup that needs two of them would never end.
+        for (const bytesMax of [0, 1_000_000]) {
+          const { table } = await openTable(disk, info, new BlockCache(bytesMax, 512))
+          for (let i = 0; i < 500; i += 1) {
+            const wanted = entries[random.below(entries.length)]!
+            expect(isCell(findSync(table, wanted), wanted)).toBe(true)
+            expect(isCell(await findAsync(table, wanted), wanted)).toBe(true)
+            const missing = absentee(random, entries)
+            if (missing !== undefined) expect(findSync(table, alike(missing))).toBeUndefined()
+          }
+          table.release()
+        }
+        await disk.unlink(pathOf(1))
+      })
+    }
+  })
+
+  test('table: a delete table in memory: its index counts with what searches need', async () => {
+    const { sim, node } = simulate(1)
+    const { disk } = node.ports
+    const entries = tombstones(3_000)
+    await sim.run(async () => {
+      const info = await writeTable(disk, 1, entries)
+      const { table, cache } = await openTable(disk, info)
+      const notes = cache.indexBytes
+      expect(findSync(table, entries[0]!)).toEqual(entries[0]!.cell)
+      const { file, layout } = await openTableFile(disk, pathOf(1), info)
+      await file!.close()
+      // A number for each block; three for each of the 4 partitions, one of them a short one.
+      const extra = info.blocks * 4 + 4 * 10
+      expect(cache.indexBytes - notes).toBe(layout!.indexBytes + extra)
+      expect(cache.filterBytes).toBe(layout!.filterBytes)
     })
   })
 
