@@ -6,7 +6,7 @@ import { type Style, styleFor } from './render/style'
 export interface Io {
   readonly input: Readable & { readonly isTTY?: boolean }
   readonly output: Writable & { readonly isTTY?: boolean; readonly columns?: number }
-  readonly errors: Writable & { readonly isTTY?: boolean }
+  readonly errors: Writable & { readonly isTTY?: boolean; readonly columns?: number }
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Aborted when whoever read standard output has gone, as `head` does when it has enough. */
   readonly readerGone: AbortSignal

@@ -213,8 +213,8 @@ function addVerb(program: Command, verb: Verb, io: Io, finish: Finish): void {
     const text = many ? `${name}...` : name
     command.argument(optional ? `[${text}]` : `<${text}>`)
   }
-  for (const { name, value, summary } of optionsOf(verb)) {
-    const flags = value === undefined ? `--${name}` : `--${name} <${value}>`
+  for (const { name, value, summary, many } of optionsOf(verb)) {
+    const flags = value === undefined ? `--${name}` : `--${name} <${value}${many ? '...' : ''}>`
     const inEnvironment = name === 'consistency' || name === 'timeout-ms'
     if (inEnvironment) command.addOption(withEnvironment(flags, name, summary))
     else command.option(flags, summary)

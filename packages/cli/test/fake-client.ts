@@ -1,8 +1,8 @@
-import type { Entry, KeyLocation, ScanEntry, WriteReceipt } from '@cassiopeia/client'
+import type { Entry, KeyLocation, RepairSummary, ScanEntry, WriteReceipt } from '@cassiopeia/client'
 import { CassioError, type Explanation, type NodeStatus } from '@cassiopeia/protocol'
 import type { Data } from '../src/shell/parse'
-import type { ScanRequest, VerbClient, WriteRequest } from '../src/verbs/client'
-import { explanation, location, nodeStatus } from './samples'
+import type { RepairRequest, ScanRequest, VerbClient, WriteRequest } from '../src/verbs/client'
+import { explanation, location, nodeStatus, repairSummary } from './samples'
 
 /** A cluster that is a map. It notes the options of each call, and fails when it is told to. */
 export class FakeClient implements VerbClient {
@@ -12,6 +12,9 @@ export class FakeClient implements VerbClient {
   /** Calls that never settle, as those to a cluster that is silent. */
   isSilent = false
   superseded = false
+  /** What the next repair comes to, and how far it was before. */
+  repaired = repairSummary()
+  repairedBefore: readonly number[] = []
 
   async set(key: Data, value: unknown, options: WriteRequest): Promise<WriteReceipt> {
     await this.note('set', options)
@@ -75,6 +78,14 @@ export class FakeClient implements VerbClient {
   async explain(_key: Data, options: unknown): Promise<Explanation> {
     await this.note('explain', options)
     return explanation()
+  }
+
+  async repair(options: RepairRequest): Promise<RepairSummary> {
+    for (const done of this.repairedBefore) {
+      options.onProgress({ ...this.repaired, done, waiting: [] })
+    }
+    await this.note('repair', options)
+    return this.repaired
   }
 
   where(): KeyLocation {

@@ -1,5 +1,5 @@
-import type { KeyLocation } from '@cassiopeia/client'
-import type { Explanation, MemberStatus, NodeStatus } from '@cassiopeia/protocol'
+import type { KeyLocation, RepairSummary } from '@cassiopeia/client'
+import type { Explanation, MemberStatus, NodeLoad, NodeStatus } from '@cassiopeia/protocol'
 
 export function member(n: number, changes: Partial<MemberStatus> = {}): MemberStatus {
   return {
@@ -14,7 +14,20 @@ export function member(n: number, changes: Partial<MemberStatus> = {}): MemberSt
     generation: 3,
     heartbeat: 120,
     partitions: 4096,
-    load: { keys: 12, cellBytes: 1536, memoryBytes: 65_536, logBytes: 4096, requests: 40 },
+    load: load(),
+    ...changes,
+  }
+}
+
+export function load(changes: Partial<NodeLoad> = {}): NodeLoad {
+  return {
+    keys: 12,
+    cellBytes: 1536,
+    memoryBytes: 65_536,
+    logBytes: 4096,
+    requests: 40,
+    hintBytes: 0,
+    unverifiedMs: 12_345,
     ...changes,
   }
 }
@@ -38,6 +51,16 @@ export function nodeStatus(changes: Partial<NodeStatus> = {}): NodeStatus {
     clients: 1,
     operationsInFlight: 2,
     counters: { reads: 10, writes: 20 },
+    hints: { bytes: 0, oldestMs: 0, peers: [] },
+    repair: {
+      enabled: true,
+      leads: 1365,
+      unverifiedMs: 12_345,
+      neverVerified: 0,
+      marked: 0,
+      blocked: 0,
+      active: false,
+    },
     ...changes,
   }
 }
@@ -52,6 +75,7 @@ export function explanation(changes: Partial<Explanation> = {}): Explanation {
     valueBytes: 5,
     expiryMs: 0,
     latencyMs: 0.21,
+    provenMs: 1_699_999_990_000,
   } as const
   return {
     partition: 77,
@@ -77,11 +101,25 @@ export function explanation(changes: Partial<Explanation> = {}): Explanation {
         verdict: 'silent',
         stamp: null,
         valueBytes: 0,
+        provenMs: 0,
       },
     ],
     outcome: 'value',
     winner: '1700000000000-7-0123456789abcdef',
     rule: 'the newest stamp wins',
+    purge: null,
+    ...changes,
+  }
+}
+
+export function repairSummary(changes: Partial<RepairSummary> = {}): RepairSummary {
+  return {
+    total: 4096,
+    verified: 4096,
+    differed: 0,
+    cells: 0,
+    bytes: 0,
+    failures: [],
     ...changes,
   }
 }

@@ -5,6 +5,7 @@ import {
   parseStamp,
 } from '@cassiopeia/protocol'
 import { TIMEOUT_MS_MAX } from './options'
+import type { RepairReport } from './repair-summary'
 
 export interface CallOptions {
   /** Milliseconds until the call fails, 1 to 600,000. Default: the client's. */
@@ -40,6 +41,14 @@ export interface ScanOptions extends ReadOptions {
   readonly keyEncoding?: 'utf8' | 'buffer' | undefined
 }
 
+/** `timeoutMs` is for each question to a node; a repair takes as long as it takes. */
+export interface RepairOptions extends CallOptions {
+  /** Only these, of those that the cluster map has. Default: all. */
+  readonly partitions?: readonly number[] | undefined
+  /** Told how far it is, whenever a node has said something new. */
+  readonly onProgress?: ((report: RepairReport) => void) | undefined
+}
+
 /** A TTL added to any clock's reading must still fit in a cell's expiry. */
 const TTL_MS_MAX = (EXPIRY_MS_MAX + 1) / 2
 export const PAGE_SIZE_MAX = 10_000
@@ -49,6 +58,7 @@ const READ_NAMES = [...CALL_NAMES, 'consistency'] as const
 const DELETE_NAMES = [...READ_NAMES, 'timestamp'] as const
 const WRITE_NAMES = [...DELETE_NAMES, 'ttlMs'] as const
 const SCAN_NAMES = [...READ_NAMES, 'prefix', 'pageSize', 'keyEncoding'] as const
+const REPAIR_NAMES = [...CALL_NAMES, 'partitions', 'onProgress'] as const
 
 /** Which options a kind of call takes. */
 export const OptionNames = Object.freeze({
@@ -57,6 +67,7 @@ export const OptionNames = Object.freeze({
   del: new Set<string>(DELETE_NAMES),
   write: new Set<string>(WRITE_NAMES),
   scan: new Set<string>(SCAN_NAMES),
+  repair: new Set<string>(REPAIR_NAMES),
 })
 
 /** @throws TypeError for a name that is no option: a misspelt `ttlMs` must not be lost in silence. */
@@ -112,4 +123,28 @@ export function wholeNumber(name: string, value: number, max: number): number {
 export function keyEncodingOf({ keyEncoding = 'utf8' }: ScanOptions): 'utf8' | 'buffer' {
   if (keyEncoding === 'utf8' || keyEncoding === 'buffer') return keyEncoding
   throw new RangeError(`keyEncoding must be 'utf8' or 'buffer', not ${String(keyEncoding)}`)
+}
+
+/**
+ * @param count Partitions that there are.
+ * @returns each of them once; undefined for all.
+ * @throws TypeError for what is no list; RangeError for what is no partition, and for none.
+ */
+export function partitionsOf({ partitions }: RepairOptions, count: number): number[] | undefined {
+  if (partitions === undefined) return undefined
+  if (!Array.isArray(partitions)) throw new TypeError('partitions must be a list of whole numbers')
+  if (partitions.length === 0) throw new RangeError('partitions names no partition')
+  for (const partition of partitions) {
+    if (Number.isInteger(partition) && partition >= 0 && partition < count) continue
+    throw new RangeError(
+      `partitions are whole numbers from 0 to ${count - 1}, not ${String(partition)}`,
+    )
+  }
+  return [...new Set<number>(partitions)]
+}
+
+/** @throws TypeError for what cannot be called. */
+export function progressOf({ onProgress }: RepairOptions): RepairOptions['onProgress'] {
+  if (onProgress === undefined || typeof onProgress === 'function') return onProgress
+  throw new TypeError('onProgress must be a function')
 }

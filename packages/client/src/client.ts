@@ -21,7 +21,10 @@ import {
   levelOf,
   OptionNames,
   PAGE_SIZE_MAX,
+  partitionsOf,
+  progressOf,
   type ReadOptions,
+  type RepairOptions,
   type ScanOptions,
   signalOf,
   stampOf,
@@ -42,6 +45,8 @@ import {
   parseOptions,
 } from './options'
 import type { PoolNode } from './pool-node'
+import { RepairRun } from './repair-run'
+import type { RepairSummary } from './repair-summary'
 import { mapEach, readKey, readScanEntry, type ScanEntry, scanCells } from './scan'
 import { tombstoneCell, valueCell } from './values'
 
@@ -228,6 +233,41 @@ export class CassioClient {
   async explain(key: Key, options?: CallOptions): Promise<Explanation> {
     const bytes = encodeKey(key)
     return this.call('explain', { key: bytes }, keyHash(bytes, 0, bytes.length), options)
+  }
+
+  /**
+   * Has the replicas of each partition compared now, and made equal where they differ; they do so by
+   * themselves too, by and by. Every member does it for the partitions that it leads; one that is in
+   * the middle of an earlier run ends that first. `where(key).partition` is the partition of a key.
+   *
+   * A member that cannot be reached, or is lost on the way, is one of the summary's failures: while it
+   * is down the next live replica leads its partitions, and without it nothing can be verified in which
+   * it has a part. When `signal` fires all nodes are told to stop; after `disconnect` they go on.
+   *
+   * @throws CassioError CASSIO_CONNECTION or CASSIO_TIMEOUT, with a cause for each member, when none
+   *   could be told; RangeError for what is no partition.
+   */
+  async repair(options: RepairOptions = NO_OPTIONS): Promise<RepairSummary> {
+    checkNames(options, OptionNames.repair)
+    const timeoutMs = timeoutOf(options, this.settings.timeoutMs)
+    const signal = signalOf(options)
+    const onProgress = progressOf(options)
+    this.dispatcher()
+    await this.connecting
+    const { members, partitionBits } = this.view().map
+    const partitions = partitionsOf(options, 2 ** partitionBits)
+    const wanted = partitions?.length ?? 2 ** partitionBits
+    const addresses = members.map(({ address }) => address)
+    const runOptions = { addresses, partitions, wanted, timeoutMs, signal, onProgress }
+    const run = new RepairRun(runOptions, {
+      timers: this.ports!.timers,
+      ask: async (address, params, questionTimeoutMs, questionSignal) => {
+        const question = { timeoutMs: questionTimeoutMs, signal: questionSignal }
+        return this.call('repair', params, -1, question, this.nodeAt(address))
+      },
+      isClosed: () => this.state === 'closed',
+    })
+    return run.run()
   }
 
   /** Where a key lives, computed from the cluster map alone. @throws CassioError CASSIO_INVALID. */

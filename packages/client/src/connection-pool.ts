@@ -106,6 +106,12 @@ export class ConnectionPool implements ConnectionOwner {
     return member === undefined ? node : this.nodeOfMember(member)
   }
 
+  /** Whoever has the connection to this member, should that lead there by another address. */
+  reachedAs(node: PoolNode): PoolNode {
+    if (node.isReady || node.memberId === undefined) return node
+    return this.ready.find((each) => each.connection?.nodeId === node.memberId) ?? node
+  }
+
   get addresses(): string[] {
     return [...this.nodes.keys()]
   }

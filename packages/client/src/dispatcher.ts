@@ -235,7 +235,9 @@ export class Dispatcher implements PoolOwner {
 
   private chooseNode(operation: Operation, nowMs: number): PoolNode | undefined {
     const { target } = operation
-    if (target !== undefined) return chooseNode([target], [], operation, 0, nowMs)
+    if (target !== undefined) {
+      return chooseNode([this.pool.reachedAs(target)], [], operation, 0, nowMs)
+    }
     this.turn = (this.turn + 1) & 0xffff
     const replicas = this.routes.nodesFor(operation.hash)
     return chooseNode(replicas, this.pool.ready, operation, this.turn, nowMs)

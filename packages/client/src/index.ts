@@ -6,7 +6,7 @@
  * under way, `alarm` wakes it, `failures` ends it. `connection-pool` keeps a `node-connection` to each
  * member. `map-keeper` fetches the cluster map, `cluster-view` and `route-table` read it. `keys`,
  * `values` and `answers` turn what callers have into what travels, and back; `scan` and `batch` make
- * many calls out of one.
+ * many calls out of one, and so does `repair-run`, which `repair-summary` sums up.
  */
 export {
   CassioError,
@@ -17,11 +17,14 @@ export {
   ERROR_CODES,
   type ErrorCode,
   type Explanation,
+  type HintStatus,
   type MemberStatus,
   type NodeCause,
   type NodeLoad,
   type NodeStatus,
+  type PurgeState,
   parseConsistencyLevel,
+  type RepairStatus,
   type ReplicaVote,
 } from '@cassiopeia/protocol'
 export type { Entry, WriteReceipt } from './answers'
@@ -29,6 +32,7 @@ export type {
   CallOptions,
   DeleteOptions,
   ReadOptions,
+  RepairOptions,
   ScanOptions,
   WriteOptions,
 } from './call-options'
@@ -36,4 +40,5 @@ export { CassioClient } from './client'
 export type { KeyLocation } from './cluster-view'
 export type { Key } from './keys'
 export { type ClientOptions, type ClientPorts, DEFAULT_PORT } from './options'
+export type { RepairFailure, RepairReport, RepairSummary } from './repair-summary'
 export type { ScanEntry } from './scan'

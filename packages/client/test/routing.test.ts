@@ -85,6 +85,34 @@ describe('client: routing', () => {
     expect(await world.run(client.status('n1:9000'))).toMatchObject({ address: 'n1:9000' })
   })
 
+  it('client: status of a member that is reached under another name just now: asked there', async () => {
+    const world = await World.make()
+    const { network } = world.clientProcess.ports
+    const dialled: string[] = []
+    const aliased: typeof network = {
+      listen: (address, accept) => network.listen(address, accept),
+      dial: (address, handlers) => {
+        dialled.push(address.host)
+        return network.dial({ ...address, host: address.host.replace('alias', 'n') }, handlers)
+      },
+    }
+    const ports = { ...world.clientProcess.ports, network: aliased }
+    const contactPoints = ['alias1:9000', 'alias2:9000', 'alias3:9000']
+    // Further off: the map comes from n1 first, and then both names of these are dialled at once.
+    for (const name of ['n2', 'n3']) {
+      const latency = { latencyMinMs: 50, latencyMaxMs: 50 }
+      world.simulation.setLink(latency, world.clientProcess, name)
+    }
+    const client = world.client({ contactPoints, ports })
+    await world.run(client.connect())
+    const { ms } = await world.timed(() =>
+      Promise.all(['n2:9000', 'n3:9000'].map((address) => client.status(address))),
+    )
+    expect(dialled).toEqual(expect.arrayContaining(['alias2', 'n2', 'alias3', 'n3']))
+    expect(ms).toBeLessThan(500)
+    expect(world.node('n2').ofType(MessageType.CALL)).not.toEqual([])
+  })
+
   it('client: CASSIO_STALE_MAP: fetches the map and tries again', async () => {
     const world = await World.make({ nodes: NAMES })
     const client = await world.connected()

@@ -15,4 +15,10 @@ export interface Ports {
   readonly network: Network
   readonly workers: Workers
   readonly logger: Logger
+  /**
+   * Whether to take a rare path here and now, such as a buffer of one byte or a timer that is late:
+   * what is correct but seldom happens. `site` names the place, most significant word first. Only the
+   * simulator has it; in production it is absent, which means never.
+   */
+  readonly buggify?: (site: string) => boolean
 }

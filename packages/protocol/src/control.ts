@@ -2,6 +2,7 @@ import type { ConsistencyLevel } from './consistency-level'
 import type { CassioError, WireError } from './errors'
 import { errorFromWire, errorToWire } from './errors'
 import { pack, unpack } from './message-pack'
+import type { RepairMethod } from './repair-calls'
 
 /**
  * Control calls: MessagePack, by name. Everything that is not get, set or del.
@@ -13,9 +14,19 @@ import { pack, unpack } from './message-pack'
  * | explain | `ExplainParams` | `Explanation` |
  * | scan    | `ScanParams`    | `ScanPage`    |
  * | page    | `PageParams`    | `PageResult`, node to node |
+ * | repair  | `RepairParams`  | `RepairProgress` |
  * | vote    | `VoteParams`    | `VoteResult`, node to node |
+ * | repair-*| see `repair-calls.ts`, node to node | |
  */
-export type ControlMethod = 'map' | 'status' | 'explain' | 'scan' | 'page' | 'vote'
+export type ControlMethod =
+  | 'map'
+  | 'status'
+  | 'explain'
+  | 'scan'
+  | 'page'
+  | 'vote'
+  | 'repair'
+  | RepairMethod
 
 export interface NodeLoad {
   readonly keys: number
@@ -24,6 +35,13 @@ export interface NodeLoad {
   readonly logBytes: number
   /** Client requests answered since the node started. */
   readonly requests: number
+  /** Bytes of hints that this node keeps for others. */
+  readonly hintBytes: number
+  /**
+   * How long ago the partition that waits longest was last verified, in milliseconds, among those
+   * that this node leads the repair of; -1 when one was never verified.
+   */
+  readonly unverifiedMs: number
 }
 
 export interface MemberStatus {
@@ -62,6 +80,59 @@ export interface NodeStatus {
   readonly operationsInFlight: number
   /** Counters since start: reads, writes, hedges, readRepairs, restamps, timeouts, refusals, … */
   readonly counters: Readonly<Record<string, number>>
+  readonly hints: HintStatus
+  readonly repair: RepairStatus
+}
+
+/** What a node keeps for replicas that missed a write. */
+export interface HintStatus {
+  readonly bytes: number
+  /** Milliseconds since the oldest hint was kept; 0 without hints. */
+  readonly oldestMs: number
+  /** Only members for which there are hints. */
+  readonly peers: readonly { readonly address: string; readonly bytes: number }[]
+}
+
+/** The state of anti-entropy on one node: of the partitions whose repair it leads. */
+export interface RepairStatus {
+  readonly enabled: boolean
+  readonly leads: number
+  /** As in `NodeLoad`. */
+  readonly unverifiedMs: number
+  /** Partitions that were never verified. */
+  readonly neverVerified: number
+  /** Partitions marked because a hint was dropped or damage was met: they come first. */
+  readonly marked: number
+  /** Partitions that could not be proven when last tried, as some replica did not take part. */
+  readonly blocked: number
+  /** A session is under way. */
+  readonly active: boolean
+}
+
+export interface RepairParams {
+  /** 'start' begins a run, unless one is under way; 'progress' asks how far it is; 'stop' ends it. */
+  readonly action: 'start' | 'progress' | 'stop'
+  /** With 'start': only these; by default all whose repair the node leads. */
+  readonly partitions?: readonly number[]
+}
+
+/** How far a run of `repair` on one node is. */
+export interface RepairProgress {
+  readonly running: boolean
+  /** Partitions of the run: all, done (verified, or given up), found equal by all replicas. */
+  readonly total: number
+  readonly done: number
+  readonly verified: number
+  /** Partitions in which replicas differed, cells copied between them, bytes of those. */
+  readonly differed: number
+  readonly cells: number
+  readonly bytes: number
+  /** Why partitions could not be verified. */
+  readonly failures: readonly {
+    readonly partitions: number
+    readonly node: string
+    readonly reason: string
+  }[]
 }
 
 export interface ExplainParams {
@@ -78,6 +149,11 @@ export interface ReplicaVote {
   readonly valueBytes: number
   readonly expiryMs: number
   readonly latencyMs: number
+  /**
+   * The milliseconds of stamps up to which, as this replica knows, all replicas of the partition have
+   * agreed, so that tombstones up to there may go; 0 for none or when it did not answer.
+   */
+  readonly provenMs: number
 }
 
 export interface Explanation {
@@ -92,6 +168,18 @@ export interface Explanation {
   readonly winner: string | null
   /** The rule that decided, in words. */
   readonly rule: string
+  /** Where the winner is a tombstone, or has expired: whether it may be forgotten, and who still blocks that. */
+  readonly purge: PurgeState | null
+}
+
+export interface PurgeState {
+  /** 'proven': each replica may forget it at its next compaction. */
+  readonly state: 'proven' | 'waiting'
+  /** Who leads the repair of the partition. */
+  readonly leader: string
+  /** Milliseconds since all replicas of the partition were last found equal; -1: never. */
+  readonly verifiedMs: number
+  readonly blockers: readonly { readonly node: string; readonly reason: string }[]
 }
 
 export interface ScanParams {
@@ -139,6 +227,18 @@ export interface VoteResult {
   /** `VOTE_BYTES` as `writeVote` lays them out; null when the key has no cell. */
   readonly vote: Buffer | null
   readonly valueBytes: number
+  /** As in `ReplicaVote`. */
+  readonly provenMs: number
+  /** When all replicas were last found equal, as the leader of the partition's repair knows it. */
+  readonly verified?: VerifiedState
+}
+
+/** What the leader of a partition's repair knows of it. */
+export interface VerifiedState {
+  /** Milliseconds ago; -1: never. */
+  readonly verifiedMs: number
+  /** Why the latest attempt ended without a proof. */
+  readonly blockers: readonly { readonly node: string; readonly reason: string }[]
 }
 
 /** CALL: u32 id, f64 deadline in the receiver's monotonic milliseconds, MessagePack. */

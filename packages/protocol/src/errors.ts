@@ -12,6 +12,8 @@ export const ERROR_CODES = Object.freeze({
   CASSIO_KEY_TOO_LARGE: 'Keys are 1 to 65,535 bytes; use a shorter key.',
   CASSIO_VALUE_TOO_LARGE: 'The value is over the limit; split it, or raise --max-value-bytes.',
   CASSIO_STAMP_AHEAD: 'The stamp is too far in the future; set the clocks right, or omit it.',
+  CASSIO_STAMP_OLD:
+    'The stamp is older than what all replicas have agreed on; use a newer one, or omit it.',
   CASSIO_STALE_MAP: 'The sender knows another epoch of the cluster map; fetch the map, try again.',
   CASSIO_UNAUTHORIZED:
     'Both sides need the same shared secret, or none: --secret-file, CASSIO_SECRET.',

@@ -77,7 +77,7 @@ export const WRITTEN_SUPERSEDED = 1
  * WRITE and READ carry the coordinator's slot and sequence, which come back in the answer: the slot
  * finds the operation, the sequence tells a late answer to an earlier tenant of the slot.
  *
- * WRITE: u32 slot, u32 sequence, u32 epoch, f64 deadline, u8 zero, cell.
+ * WRITE: u32 slot, u32 sequence, u32 epoch, f64 deadline, u8 mode (`WriteMode`), cell.
  * READ: u32 slot, u32 sequence, u32 epoch, f64 deadline, u8 mode (`ReadMode`), key.
  */
 export const ReplicaRequest = Object.freeze({
@@ -89,9 +89,20 @@ export const ReplicaRequest = Object.freeze({
   rest: 21,
 })
 export const ReadMode = Object.freeze({ stamp: 0, value: 1 })
+/** Where the cell of a WRITE comes from, which decides what a fence does with it. */
+export const WriteMode = Object.freeze({
+  /** A client's write: it may be new to all replicas. */
+  write: 0,
+  /** A copy of what another replica holds: read repair. */
+  repair: 1,
+  /** Kept by a coordinator for a replica that missed it: it may be new to all replicas too. */
+  hint: 2,
+})
+export type WriteMode = (typeof WriteMode)[keyof typeof WriteMode]
 
 /**
- * WRITE_ACK: u32 slot, u32 sequence, u8 outcome; after `dominated`, the newer stamp.
+ * WRITE_ACK: u32 slot, u32 sequence, u8 outcome; after `dominated` the newer stamp, after `fenced` the
+ * stamp that the write must be above.
  * READ_ACK: u32 slot, u32 sequence, u8 outcome; after `cell` the cell, after `vote` the 28 bytes of
  * `writeVote`.
  */
@@ -105,6 +116,8 @@ export const ReplicaOutcome = Object.freeze({
   none: 2,
   cell: 3,
   vote: 4,
+  /** A repair that comes too late: all replicas have agreed on what is as old, so nothing was done. */
+  settled: 5,
   // Refusals: nothing was done.
   overloaded: 128,
   staleMap: 129,
@@ -115,6 +128,8 @@ export const ReplicaOutcome = Object.freeze({
   diskFull: 134,
   /** A damaged block lies where the replica would have the key: it cannot say. */
   damaged: 135,
+  /** The stamp is as old as what replicas are agreeing on, or have: nothing so old may be added. */
+  fenced: 136,
 })
 export type ReplicaOutcome = (typeof ReplicaOutcome)[keyof typeof ReplicaOutcome]
 

@@ -12,7 +12,7 @@ import {
   type VoteParams,
   type Welcome,
 } from '@cassiopeia/protocol'
-import { type CellStore, NEVER_PROVEN, openCellStore } from '@cassiopeia/storage'
+import { type CellStore, openCellStore } from '@cassiopeia/storage'
 import { Coordinator } from './coordinator/coordinator'
 import { Explainer, readKey } from './coordinator/explainer'
 import { Scanner } from './coordinator/scanner'
@@ -21,8 +21,15 @@ import { ClientSession, type ClientSessionOwner } from './gateway/client-session
 import { ClockWatch } from './gossip/clock-watch'
 import { GossipCore } from './gossip/gossip-core'
 import { GossipService } from './gossip/gossip-service'
+import { HintCarrier } from './hints/hint-carrier'
+import { openHints } from './hints/hint-service'
+import type { Hints } from './hints/hints'
 import { Counters } from './metrics'
 import type { NodeSettings } from './options'
+import { Fences } from './repair/fences'
+import { RepairService } from './repair/repair-service'
+import { RepairState } from './repair/repair-state'
+import { LocalReplica } from './replica/local-replica'
 import { readPage, readPageParams } from './replica/page-reader'
 import { ReplicaService } from './replica/replica-service'
 import { nodeStatus } from './status'
@@ -44,12 +51,26 @@ const EXPLAIN_TIMEOUT_MS = 1_000
 const GAP_MAX_INTERVALS = 2
 const PHI_WINDOW = 100
 
+interface NodeParts {
+  readonly settings: NodeSettings
+  readonly identity: Identity
+  readonly store: CellStore
+  readonly stamper: Stamper
+  readonly ports: Ports
+  readonly time: LoopTime
+  readonly counters: Counters
+  readonly repairState: RepairState
+  readonly carrier: HintCarrier
+  readonly hints: Hints
+}
+
 /**
  * One node, wired together from its parts and the ports that it is given:
  *
  * - `transport/` carries framed messages: `Acceptor` takes connections, `Membership` dials the peers;
  * - `gateway/` serves clients, `coordinator/` does what they ask, `replica/` serves other coordinators;
- * - `gossip/` tells who is alive, `topology/` who owns what; the store keeps the cells.
+ * - `gossip/` tells who is alive, `topology/` who owns what; the store keeps the cells;
+ * - `hints/` keeps writes for replicas that missed them, `repair/` makes replicas equal.
  *
  * It holds no state outside itself: many nodes can live in one process.
  */
@@ -58,7 +79,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   readonly formed: Promise<ClusterMap>
   readonly coordinator: Coordinator
   readonly replica: ReplicaService
-  readonly counters = new Counters()
+  readonly counters: Counters
 
   private readonly acceptor: Acceptor
   private readonly membership: Membership
@@ -68,6 +89,13 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   private readonly calls: PeerCalls
   private readonly explainer: Explainer
   private readonly scanner: Scanner
+  private readonly settings: NodeSettings
+  private readonly identity: Identity
+  private readonly store: CellStore
+  private readonly stamper: Stamper
+  private readonly ports: Ports
+  private readonly time: LoopTime
+  private readonly repair: RepairService
   private readonly logger: Logger
   private readonly startedMs: number
   private readonly clients = new Set<ClientSession>()
@@ -75,14 +103,14 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   private closing: Promise<void> | undefined
   private failed = false
 
-  private constructor(
-    private readonly settings: NodeSettings,
-    private readonly identity: Identity,
-    private readonly store: CellStore,
-    private readonly stamper: Stamper,
-    private readonly ports: Ports,
-    private readonly time: LoopTime,
-  ) {
+  private constructor(private readonly parts: NodeParts) {
+    const { settings, identity, store, stamper, ports, time, repairState } = parts
+    this.settings = settings
+    this.identity = identity
+    this.store = store
+    this.stamper = stamper
+    this.ports = ports
+    this.time = time
     const { timers, random, network, clock } = ports
     this.startedMs = time.nowMs
     this.logger = ports.logger
@@ -100,11 +128,30 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       flusher: new Flusher(timers),
     }
     const inner = { clock, timers, random, logger: ports.logger, time }
-    this.coordinator = new Coordinator(store, stamper, this.counters, settings, inner)
+    this.counters = parts.counters
+    const local = new LocalReplica(store, repairState.fences, this.counters)
+    this.coordinator = new Coordinator(store, local, stamper, this.counters, settings, inner)
+    this.coordinator.setHints(parts.hints)
     stamper.clockWatch = this.clockWatch
     time.hybridMs = () => stamper.hybridMs
-    this.replica = new ReplicaService(store, stamper, this.counters, time)
+    this.replica = new ReplicaService(store, local, stamper, this.counters, time)
     this.calls = new PeerCalls(timers, time)
+    this.repair = new RepairService({
+      settings,
+      identity,
+      store,
+      local,
+      state: repairState,
+      stamper,
+      counters: this.counters,
+      calls: this.calls,
+      ports,
+      operations: () => this.coordinator.size,
+    })
+    const { carrier } = parts
+    carrier.hints = parts.hints
+    carrier.onHintDropped = (partition) => this.repair.mark(partition)
+    carrier.onHintsLost = () => this.repair.markAll()
     this.membership = new Membership(settings, identity, this, ports.disk, transport)
     this.gossip = new GossipCore(identity.nodeId, identity.generation, {
       phiThreshold: settings.phiThreshold,
@@ -122,7 +169,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       gossipIntervalMs,
       inner,
     )
-    this.explainer = new Explainer(store, this.calls, this)
+    this.explainer = new Explainer(store, this.calls, this.repair, this)
     this.scanner = new Scanner(store, this.calls, this)
     const acceptorOptions = { ...settings, nodeId: identity.nodeId, limits: settings }
     this.acceptor = new Acceptor(this, acceptorOptions, transport)
@@ -148,18 +195,30 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     const onFatal = (error: CassioError): void => {
       if (node !== undefined) node.onFatal(error)
     }
-    const store = await openNodeStore(settings, ports, onFatal)
+    const fences = new Fences(2 ** settings.partitionBits)
+    const repairState = await RepairState.open(disk, `${dataDirectory}/repair`, fences)
+    const store = await openNodeStore(settings, ports, fences, onFatal)
+    const time = new LoopTime(ports.clock)
+    const counters = new Counters()
+    const carrier = new HintCarrier(time)
     let stamper: Stamper | undefined
+    let hints: Hints | undefined
     try {
       await identity.commit()
       const { reserveAheadMs, maxClockAheadMs } = settings
       const stamperOptions = { tag: nodeTag(identity.nodeId), reserveAheadMs, maxClockAheadMs }
       const path = `${dataDirectory}/clock`
       stamper = await Stamper.open(path, stamperOptions, ports, onFatal)
-      node = new Node(settings, identity, store, stamper, ports, new LoopTime(ports.clock))
+      const { hintBytesMax, hintAgeMaxMs } = settings
+      const hintSettings = { directory: `${dataDirectory}/hints`, hintBytesMax, hintAgeMaxMs }
+      const kept = await openHints(hintSettings, ports, carrier, counters)
+      hints = kept
+      const own = { settings, identity, ports, time, counters }
+      node = new Node({ ...own, store, stamper, repairState, carrier, hints: kept })
       await node.open()
       return node
     } catch (error) {
+      await hints?.close()
       await stamper?.abandon()
       await store.close()
       throw error
@@ -262,13 +321,18 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   onFormed(view: ClusterView): void {
     this.coordinator.setView(view)
     this.replica.view = view
+    this.parts.carrier.view = view
+    this.repair.start(view)
+    this.parts.hints.wake()
     this.settleFormed.resolve(view.map)
   }
 
   onPeerMessage(peer: PeerLink, type: number, buffer: Buffer, from: number, to: number): void {
     const { member } = peer
-    if (type === MessageType.WRITE_ACK) this.coordinator.onWriteAck(member, buffer, from, to)
-    else if (type === MessageType.READ_ACK) this.coordinator.onReadAck(member, buffer, from, to)
+    if (type === MessageType.WRITE_ACK) {
+      if (this.parts.carrier.onWriteAck(buffer, from, to)) return
+      this.coordinator.onWriteAck(member, buffer, from, to)
+    } else if (type === MessageType.READ_ACK) this.coordinator.onReadAck(member, buffer, from, to)
     else if (type === MessageType.RESULT || type === MessageType.FAULT) {
       this.calls.onAnswer(peer, type, buffer.subarray(from, to))
     }
@@ -277,7 +341,13 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   onPeerLost(peer: PeerLink): void {
     this.calls.onPeerLost(peer)
     this.clockWatch.forget(peer.name)
-    if (peer.member >= 0) this.coordinator.onPeerLost(peer.member)
+    if (peer.member < 0) return
+    this.coordinator.onPeerLost(peer.member)
+    if (peer.nodeId !== undefined) this.parts.hints.onPeerLost(peer.nodeId)
+  }
+
+  onPeerFound(): void {
+    this.parts.hints.wake()
   }
 
   onGossip(address: string, body: Buffer): void {
@@ -303,6 +373,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     const { view } = this.membership
     if (view === undefined) throw this.notFormed()
     if (method === 'map') return encodeClusterMap(view.map)
+    if (method === 'repair') return this.repair.command(params)
     if (method === 'scan') return this.scanner.page(view, params, deadlineMs)
     if (method === 'explain') {
       const timeoutMs = Math.min(EXPLAIN_TIMEOUT_MS, (deadlineMs - this.nowMs()) / 2)
@@ -317,6 +388,8 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     if (view === undefined || epoch !== view.map.epoch) {
       throw new CassioError('CASSIO_STALE_MAP', `this node is at epoch ${this.epoch}`)
     }
+    const repairing = this.repair.serve(view, method, params)
+    if (repairing !== undefined) return repairing
     if (method === 'page') return readPage(this.store, readPageParams(params))
     if (method === 'vote') return this.explainer.vote(view, readKey(params))
     throw new CassioError('CASSIO_INVALID', `there is no method ${JSON.stringify(method)}`)
@@ -331,6 +404,8 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       gossip,
       coordinator,
       counters,
+      hints: this.parts.hints,
+      repair: this.repair,
       load: () => this.load(),
       clients: this.clients.size,
       uptimeMs: this.time.nowMs - this.startedMs,
@@ -340,7 +415,10 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
 
   private load(): NodeLoad {
     const { cells: keys, cellBytes, memoryBytes, logBytes } = this.store.stats()
-    return { keys, cellBytes, memoryBytes, logBytes, requests: this.counters.requests }
+    const { requests } = this.counters
+    const hintBytes = this.parts.hints.bytes
+    const { unverifiedMs } = this.repair
+    return { keys, cellBytes, memoryBytes, logBytes, requests, hintBytes, unverifiedMs }
   }
 
   private async open(): Promise<void> {
@@ -364,7 +442,9 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     this.coordinator.close()
     this.calls.close()
     this.membership.close()
+    await this.repair.close()
     await this.acceptor.close()
+    await this.parts.hints.close()
     try {
       if (this.failed) await this.stamper.abandon()
       else await this.stamper.close()
@@ -378,6 +458,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
 function openNodeStore(
   settings: NodeSettings,
   ports: Ports,
+  fences: Fences,
   onFatal: (error: CassioError) => void,
 ): Promise<CellStore> {
   const { dataDirectory, sync, syncIntervalMs, segmentBytes } = settings
@@ -397,8 +478,7 @@ function openNodeStore(
       diskReserveBytes,
       partitions: 2 ** settings.partitionBits,
       partitionOf: (hash) => partitionOf(hash, settings.partitionBits),
-      // Replicas do not compare what they hold yet, so nobody knows which tombstones all have.
-      proof: NEVER_PROVEN,
+      proof: { proofs: () => fences.proofs() },
       onFatal,
     },
     ports,

@@ -54,6 +54,18 @@ export interface NodeOptions {
   readonly compression?: Compression | undefined
   /** Writes are refused while the disk has fewer bytes free. 0 to 1 TiB; default 64 MiB. */
   readonly diskReserveBytes?: number | undefined
+  /** Bytes of hints kept for other nodes. 0 (none) to 1 TiB; default 1 GiB. */
+  readonly hintBytesMax?: number | undefined
+  /** Hints older than this are dropped. 100 to 604,800,000; default 10,800,000, three hours. */
+  readonly hintAgeMaxMs?: number | undefined
+  /** Whether replicas compare what they hold by themselves. Default true. */
+  readonly antiEntropy?: boolean | undefined
+  /** A partition is compared again after this long. 100 to 2,592,000,000; default 600,000. */
+  readonly repairIntervalMs?: number | undefined
+  /** What is younger is left out of the comparison. 10 to 3,600,000; default 10,000. */
+  readonly repairLagMs?: number | undefined
+  /** Percent of the time that comparing may take. 1 to 100; default 10. */
+  readonly repairShare?: number | undefined
   /** Largest value, in bytes. 1 to 16 MiB; default 1 MiB. */
   readonly maxValueBytes?: number | undefined
   /** Stamps further ahead are refused. 1,000 to 3,600,000; default 10,000. */
@@ -159,6 +171,26 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
     1024 * 1024 * MIB,
     'Writes are refused while the disk has fewer bytes free.',
   ),
+  hintBytesMax: integer(1024 * MIB, 0, 1024 * 1024 * MIB, 'Bytes of hints kept for other nodes.'),
+  hintAgeMaxMs: integer(10_800_000, 100, 604_800_000, 'Hints older than this are dropped.'),
+  antiEntropy: {
+    type: 'flag',
+    default: true,
+    doc: 'Replicas compare what they hold by themselves.',
+  },
+  repairIntervalMs: integer(
+    600_000,
+    100,
+    2_592_000_000,
+    'A partition is compared again after so many milliseconds.',
+  ),
+  repairLagMs: integer(
+    10_000,
+    10,
+    3_600_000,
+    'What was written in the last so many milliseconds is left out of the comparison.',
+  ),
+  repairShare: integer(10, 1, 100, 'Percent of the time that comparing may take.'),
   maxValueBytes: integer(VALUE_BYTES_DEFAULT, 1, VALUE_BYTES_MAX, 'Largest value, in bytes.'),
   maxClockAheadMs: integer(10_000, 1_000, 3_600_000, 'Stamps further ahead are refused.'),
   reserveAheadMs: integer(1_000, 100, 5_000, 'How far ahead stamps are reserved on disk.'),

@@ -1,8 +1,10 @@
 import type { MemberStatus, NodeLoad, NodeStatus } from '@cassiopeia/protocol'
 import type { Coordinator } from './coordinator/coordinator'
 import type { GossipCore } from './gossip/gossip-core'
+import type { Hints } from './hints/hints'
 import type { Counters } from './metrics'
 import type { NodeSettings } from './options'
+import type { RepairService } from './repair/repair-service'
 import type { Identity } from './topology/identity'
 import type { Membership } from './topology/membership'
 import { VERSION } from './version'
@@ -15,6 +17,8 @@ export interface StatusSources {
   readonly gossip: GossipCore
   readonly coordinator: Coordinator
   readonly counters: Counters
+  readonly hints: Pick<Hints, 'status'>
+  readonly repair: Pick<RepairService, 'status'>
   readonly load: () => NodeLoad
   readonly clients: number
   readonly uptimeMs: number
@@ -38,6 +42,8 @@ export function nodeStatus(sources: StatusSources): NodeStatus {
     clients: sources.clients,
     operationsInFlight: coordinator.size,
     counters: counters.snapshot(),
+    hints: sources.hints.status(),
+    repair: sources.repair.status(),
   }
 }
 

@@ -134,6 +134,7 @@ function placeholder(option: string, row: OptionRow): string {
   if (ADDRESSES.includes(option)) return 'HOST:PORT'
   if (option === 'dataDirectory') return 'DIR'
   if (row.type === 'integer') return isSize(option) ? 'SIZE' : option.endsWith('Ms') ? 'MS' : 'N'
+  if (row.type === 'flag') return 'true|false'
   return row.type === 'choice' ? 'MODE' : 'TEXT'
 }
 

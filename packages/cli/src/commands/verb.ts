@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { ExitCode } from '../exit-codes'
 import { type Io, write } from '../io'
-import { type Data, readEscapes } from '../shell/parse'
+import { ProgressLine } from '../progress-line'
+import { readEscapes } from '../shell/parse'
 import { StopRequest } from '../signals'
-import { optionsOf, VerbInput } from '../verbs/input'
+import { type OptionValue, optionsOf, VerbInput } from '../verbs/input'
 import { runVerb } from '../verbs/run'
 import type { Verb } from '../verbs/verb'
 import { type ConnectFlags, openClient, readConnectFlags } from './connect'
@@ -31,6 +32,7 @@ export async function runVerbCommand(
     client,
     connected,
     style: io.outputStyle,
+    progress: new ProgressLine(io.errors, () => performance.now()),
     write: (bytes: string | Buffer) => write(io, bytes),
     readFile: (path: string) => (path === '-' ? readAll(io) : readFile(path)),
   }
@@ -49,12 +51,14 @@ export async function runVerbCommand(
   }
 }
 
-function verbOptions(verb: Verb, flags: VerbFlags): Map<string, Data | true> {
-  const given = flags as Readonly<Record<string, string | true | undefined>>
-  const options = new Map<string, Data | true>()
-  for (const { name } of optionsOf(verb)) {
+function verbOptions(verb: Verb, flags: VerbFlags): Map<string, OptionValue> {
+  const given = flags as Readonly<Record<string, string | true | string[] | undefined>>
+  const options = new Map<string, OptionValue>()
+  for (const { name, isData } of optionsOf(verb)) {
     const value = given[attributeName(name)]
-    if (value !== undefined) options.set(name, value)
+    if (value === undefined) continue
+    const isEscaped = isData && flags.escapes && Array.isArray(value)
+    options.set(name, isEscaped ? value.map(readEscapes) : value)
   }
   return options
 }

@@ -1,6 +1,6 @@
-import type { Explanation, ReplicaVote } from '@cassiopeia/protocol'
+import type { Explanation, PurgeState, ReplicaVote } from '@cassiopeia/protocol'
 import { formatBytes, formatDuration } from '../units'
-import { shortId } from './status'
+import { renderAge, shortId } from './status'
 import type { Style } from './style'
 import { renderTable } from './table'
 
@@ -20,6 +20,7 @@ export function renderExplanation(key: string, explanation: Explanation, style: 
       { title: 'VALUE', align: 'right' },
       { title: 'EXPIRES', align: 'right' },
       { title: 'LATENCY', align: 'right' },
+      { title: 'PROVEN UP TO' },
     ],
     votes.map((vote) => renderVote(vote, wallMs, style)),
     style,
@@ -32,6 +33,7 @@ export function renderExplanation(key: string, explanation: Explanation, style: 
     '',
     `outcome  ${OUTCOMES[explanation.outcome]}${winner}`,
     `rule     ${explanation.rule}`,
+    ...(explanation.purge === null ? [] : renderPurge(explanation.purge)),
   ].join('\n')
 }
 
@@ -53,6 +55,23 @@ function renderVote(vote: ReplicaVote, wallMs: number, style: Style): string[] {
     vote.state === 'value' ? formatBytes(vote.valueBytes) : '-',
     renderExpiry(vote.expiryMs, wallMs),
     vote.verdict === 'silent' ? '-' : `${vote.latencyMs.toFixed(1)}ms`,
+    vote.provenMs > 0 && isTime(vote.provenMs) ? new Date(vote.provenMs).toISOString() : '-',
+  ]
+}
+
+/** Whether a tombstone may be forgotten, and who keeps it from that. */
+function renderPurge({ state, leader, verifiedMs, blockers }: PurgeState): string[] {
+  const verified =
+    verifiedMs < 0
+      ? `${leader} has not found all replicas equal yet`
+      : `${leader} found all replicas equal ${renderAge(verifiedMs)}`
+  if (state === 'proven') {
+    return ['purge    every replica has it; it may be forgotten', `         ${verified}`]
+  }
+  return [
+    'purge    it must be kept until all replicas are known to have it',
+    `         ${verified}`,
+    ...blockers.map(({ node, reason }) => `         blocked by ${node}: ${reason}`),
   ]
 }
 
@@ -66,6 +85,10 @@ function renderExpiry(expiryMs: number, wallMs: number): string {
 /** A stamp with the time it stands for. */
 export function renderStamp(stamp: string): string {
   const ms = Number(/^\d+/.exec(stamp)?.[0])
-  // 8.64e15 ms is the last day that a Date can hold; a stamp cannot reach it, foreign text might.
-  return ms <= 8.64e15 ? `${stamp} (${new Date(ms).toISOString()})` : stamp
+  return isTime(ms) ? `${stamp} (${new Date(ms).toISOString()})` : stamp
+}
+
+/** 8.64e15 ms is the last day that a Date can hold; a stamp cannot reach it, foreign text might. */
+function isTime(ms: number): boolean {
+  return ms <= 8.64e15
 }

@@ -1,4 +1,4 @@
-import { optionsOf, usageOf } from '../verbs/input'
+import { optionsOf, optionUsage, usageOf } from '../verbs/input'
 import type { Verb } from '../verbs/verb'
 
 export interface HelpEntry {
@@ -22,9 +22,9 @@ export function renderHelp(verbs: readonly Verb[], builtins: readonly HelpEntry[
 
 /** What `help VERB` prints. Pure. */
 export function renderVerbHelp(verb: Verb): string {
-  const options = optionsOf(verb).map(({ name, value, summary }) => ({
-    usage: value === undefined ? `--${name}` : `--${name} ${value}`,
-    summary,
+  const options = optionsOf(verb).map((option) => ({
+    usage: optionUsage(option),
+    summary: option.summary,
   }))
   return [
     `usage: ${usageOf(verb)}`,

@@ -1,11 +1,21 @@
-import type { MemberStatus, NodeStatus } from '@cassiopeia/protocol'
+import type {
+  HintStatus,
+  MemberStatus,
+  NodeLoad,
+  NodeStatus,
+  RepairStatus,
+} from '@cassiopeia/protocol'
 import { formatBytes, formatDuration } from '../units'
 import type { Style } from './style'
 import { type Column, renderTable } from './table'
 
 /** What one node knows of itself and of the members. Pure. */
 export function renderStatus(status: NodeStatus, verbose: boolean, style: Style): string {
-  const parts = [renderCluster(status, style), renderMembers(status, verbose, style)]
+  const parts = [
+    renderCluster(status, style),
+    renderMembers(status, verbose, style),
+    renderOldest(status, style),
+  ]
   if (verbose) parts.push(renderNode(status), renderCounters(status, style))
   return parts.filter((part) => part !== '').join('\n\n')
 }
@@ -26,16 +36,18 @@ function renderCluster(status: NodeStatus, style: Style): string {
 function renderMembers(status: NodeStatus, verbose: boolean, style: Style): string {
   if (status.members.length === 0) return ''
   const datacenters = new Set(status.members.map((member) => member.datacenter)).size
+  const hasHints = status.members.some(({ load }) => load !== null && load.hintBytes > 0)
   const columns: Column[] = [
     { title: 'ADDRESS' },
     { title: 'ID' },
     ...(datacenters > 1 ? [{ title: 'DATACENTER' }] : []),
     { title: 'RACK' },
     { title: 'STATE' },
-    ...(['PHI', 'HEARTBEAT', 'KEYS', 'BYTES', 'PARTITIONS', 'LATENCY'] as const).map((title) => ({
-      title,
-      align: 'right' as const,
-    })),
+    ...[
+      ...['PHI', 'HEARTBEAT', 'KEYS', 'BYTES'],
+      ...(hasHints ? ['HINTS'] : []),
+      ...['PARTITIONS', 'VERIFIED', 'LATENCY'],
+    ].map((title) => ({ title, align: 'right' as const })),
   ]
   const members = [...status.members].sort((a, b) => compareAddresses(a.address, b.address))
   const rows = members.map((member) => {
@@ -51,11 +63,42 @@ function renderMembers(status: NodeStatus, verbose: boolean, style: Style): stri
       `${member.generation}:${member.heartbeat}`,
       member.load === null ? '-' : String(member.load.keys),
       member.load === null ? '-' : formatBytes(member.load.cellBytes),
+      ...(hasHints ? [renderHints(member)] : []),
       String(member.partitions),
+      leads(member) ? renderAge(member.load.unverifiedMs) : '-',
       isSelf || member.latencyMs === 0 ? '-' : `${member.latencyMs.toFixed(1)}ms`,
     ]
   })
   return `${renderTable(columns, rows, style)}\n${style.dim('* the node that answered')}`
+}
+
+function renderHints({ load }: MemberStatus): string {
+  return load === null || load.hintBytes === 0 ? '-' : formatBytes(load.hintBytes)
+}
+
+/** What is known of a member that is down is past: others lead its partitions now. */
+function leads(member: MemberStatus): member is MemberStatus & { load: NodeLoad } {
+  return member.load !== null && member.state === 'alive'
+}
+
+/** Of all partitions, the one that was verified longest ago. */
+function renderOldest({ members }: NodeStatus, style: Style): string {
+  const leaders = members.filter(leads)
+  if (leaders.length === 0) return ''
+  const rank = ({ load }: { load: NodeLoad }) =>
+    load.unverifiedMs < 0 ? Infinity : load.unverifiedMs
+  const oldest = leaders.reduce((so, member) => (rank(member) > rank(so) ? member : so))
+  const { unverifiedMs } = oldest.load
+  const age =
+    unverifiedMs < 0 ? style.yellow('never verified') : `verified ${renderAge(unverifiedMs)}`
+  return `longest unverified partition: ${age}, led by ${oldest.address}`
+}
+
+/** @param ms Milliseconds since; below 0 for never. In whole seconds. */
+export function renderAge(ms: number): string {
+  if (ms < 0) return 'never'
+  if (ms < 1_000) return 'just now'
+  return `${formatDuration(ms - (ms % 1_000))} ago`
 }
 
 function renderState(member: MemberStatus, isSelf: boolean, style: Style): string {
@@ -77,7 +120,26 @@ function renderNode(status: NodeStatus): string {
         `${formatBytes(own.logBytes)} of commit log, ${own.requests} requests answered`,
     )
   }
+  lines.push(renderKeptHints(status.hints), renderRepairStatus(status.repair))
   return lines.join('\n')
+}
+
+function renderKeptHints({ bytes, oldestMs, peers }: HintStatus): string {
+  if (bytes === 0 && peers.length === 0) return 'no hints kept'
+  const each = peers.map(({ address, bytes: own }) => `${formatBytes(own)} for ${address}`)
+  return `hints kept: ${each.join(', ')}; the oldest for ${formatDuration(oldestMs)}`
+}
+
+function renderRepairStatus(repair: RepairStatus): string {
+  const parts = [
+    `leads the repair of ${repair.leads} partitions`,
+    repair.neverVerified > 0 && `${repair.neverVerified} never verified`,
+    repair.marked > 0 && `${repair.marked} marked as lacking something`,
+    repair.blocked > 0 && `${repair.blocked} blocked by a replica`,
+    repair.active && 'comparing now',
+    !repair.enabled && 'does so only when told (--anti-entropy false)',
+  ]
+  return parts.filter((part) => part !== false).join(', ')
 }
 
 function renderCounters(status: NodeStatus, style: Style): string {

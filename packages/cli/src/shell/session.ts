@@ -1,5 +1,6 @@
 import type { ConsistencyLevel } from '@cassiopeia/protocol'
 import { type Io, say, write } from '../io'
+import { ProgressLine } from '../progress-line'
 import { errorToJson, renderError } from '../render/error'
 import { formatDuration } from '../units'
 import { findVerb } from '../verbs'
@@ -34,7 +35,10 @@ export class Session {
   timing: boolean
   readonly interactive: boolean
 
+  private readonly progress: ProgressLine
+
   constructor(private readonly options: SessionOptions) {
+    this.progress = new ProgressLine(options.io.errors, options.monotonicMs)
     this.consistency = options.consistency
     this.interactive = options.interactive
     this.timing = options.interactive
@@ -72,6 +76,7 @@ export class Session {
       client,
       connected,
       style: io.outputStyle,
+      progress: this.progress,
       readFile,
       write: (bytes) => write(io, bytes),
       ...(this.consistency === undefined ? {} : { consistency: this.consistency }),

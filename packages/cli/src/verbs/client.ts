@@ -1,4 +1,11 @@
-import type { Entry, KeyLocation, ScanEntry, WriteReceipt } from '@cassiopeia/client'
+import type {
+  Entry,
+  KeyLocation,
+  RepairReport,
+  RepairSummary,
+  ScanEntry,
+  WriteReceipt,
+} from '@cassiopeia/client'
 import type { Explanation, NodeStatus } from '@cassiopeia/protocol'
 import type { Data } from '../shell/parse'
 import type { RequestOptions } from './verb'
@@ -13,6 +20,11 @@ export interface ScanRequest extends RequestOptions {
   readonly pageSize?: number
   /** Not every key is text. */
   readonly keyEncoding: 'buffer'
+}
+
+export interface RepairRequest extends CallRequest {
+  readonly partitions?: readonly number[]
+  readonly onProgress: (report: RepairReport) => void
 }
 
 type CallRequest = Omit<RequestOptions, 'consistency'>
@@ -33,5 +45,6 @@ export interface VerbClient {
   scan(options: ScanRequest): AsyncIterable<ScanEntry<unknown, Buffer>>
   status(address: string | undefined, options: CallRequest): Promise<NodeStatus>
   explain(key: Data, options: CallRequest): Promise<Explanation>
+  repair(options: RepairRequest): Promise<RepairSummary>
   where(key: Data): KeyLocation
 }

@@ -10,7 +10,9 @@ export const explain: Verb = {
   examples: ['explain ryan'],
   notes:
     'Every replica is asked; nothing is repaired by asking. VERDICT is newest, stale (it misses ' +
-    'the winner) or silent (no answer in time).',
+    'the winner) or silent (no answer in time). PROVEN UP TO is the time up to which the replica ' +
+    'knows that all of them have agreed: what was deleted before may be forgotten. For a deleted ' +
+    'key it says whether that is so, or who keeps it from being so.',
   takesConsistency: false,
   async run({ connect, input, request, style, print }) {
     const key = input.operands[0]!

@@ -1,5 +1,6 @@
 import { explain } from './explain'
 import { exists, get, mget, ttl } from './get'
+import { repair } from './repair'
 import { scan } from './scan'
 import { del, mset, set } from './set'
 import { status } from './status'
@@ -19,6 +20,7 @@ export const VERBS: readonly Verb[] = Object.freeze([
   where,
   explain,
   status,
+  repair,
 ])
 
 export function findVerb(name: string): Verb | undefined {

@@ -31,11 +31,17 @@ export function usageOf(verb: Verb): string {
     const name = operand.many ? `${operand.name}...` : operand.name
     return operand.optional ? `[${name}]` : name
   })
-  const options = verb.options.map(({ name, value }) => {
-    return value === undefined ? `[--${name}]` : `[--${name} ${value}]`
-  })
+  const options = verb.options.map((option) => `[${optionUsage(option)}]`)
   return [verb.name, ...operands, ...options].join(' ')
 }
+
+/** `--ttl DURATION`, `--key KEY...` */
+export function optionUsage({ name, value, many }: VerbOption): string {
+  return value === undefined ? `--${name}` : `--${name} ${value}${many ? '...' : ''}`
+}
+
+/** What was given for one option: nothing for a switch, several values where it may have many. */
+export type OptionValue = Data | true | readonly Data[]
 
 /**
  * What the user gave to a verb, checked against what the verb takes. Pure.
@@ -48,7 +54,7 @@ export class VerbInput {
   constructor(
     readonly verb: Verb,
     readonly operands: readonly Data[],
-    private readonly options: ReadonlyMap<string, Data | true>,
+    private readonly options: ReadonlyMap<string, OptionValue>,
   ) {
     const required = verb.operands.filter((operand) => !operand.optional).length
     const allowed = verb.operands.some((operand) => operand.many) ? Infinity : verb.operands.length
@@ -75,6 +81,12 @@ export class VerbInput {
     throw invalid(`--${name} must be text, not bytes`)
   }
 
+  /** The values of an option that may have many. */
+  values(name: string): readonly Data[] {
+    const value = this.options.get(name)
+    return Array.isArray(value) ? value : []
+  }
+
   choice<const Choice extends string>(
     name: string,
     choices: readonly Choice[],
@@ -89,9 +101,12 @@ export class VerbInput {
   wholeNumber(name: string, min: number, max: number): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
-    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-    if (number >= min && number <= max) return number
-    throw invalid(`--${name} is a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`)
+    return wholeNumber(name, text, min, max)
+  }
+
+  /** As `wholeNumber`, of an option that may have many values. */
+  wholeNumbers(name: string, min: number, max: number): number[] {
+    return this.values(name).map((value) => wholeNumber(name, String(value), min, max))
   }
 
   durationMs(name: string): number | undefined {
@@ -111,6 +126,12 @@ export class VerbInput {
       throw invalid(`--${name}: ${(error as Error).message}`)
     }
   }
+}
+
+function wholeNumber(name: string, text: string, min: number, max: number): number {
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (number >= min && number <= max) return number
+  throw invalid(`--${name} is a whole number from ${min} to ${max}, not ${JSON.stringify(text)}`)
 }
 
 export function invalid(message: string): CassioError {

@@ -1,5 +1,6 @@
 import type { ConsistencyLevel } from '@cassiopeia/protocol'
 import { abortable } from '../abortable'
+import type { ProgressLine } from '../progress-line'
 import { toCassioError } from '../render/error'
 import type { Style } from '../render/style'
 import type { VerbClient } from './client'
@@ -11,6 +12,7 @@ export interface VerbHost {
   readonly client: VerbClient
   readonly connected: Promise<void>
   readonly style: Style
+  readonly progress: Pick<ProgressLine, 'show' | 'clear'>
   /** Levels and limits that hold where a call names none. */
   readonly consistency?: ConsistencyLevel
   readonly timeoutMs?: number
@@ -44,7 +46,12 @@ export async function runVerb(
       request: requestOptions(input, host, signal),
       style: host.style,
       print: async (text, json) => {
+        host.progress.clear()
         if (!signal.aborted) await host.write(`${asJson ? JSON.stringify(json) : text}\n`)
+      },
+      showProgress: (text) => {
+        // Whoever asks for JSON reads standard error by program too.
+        if (!signal.aborted && !asJson) host.progress.show(text)
       },
       printRaw: (bytes) => host.write(bytes),
       readFile: (path) => host.readFile(path),
@@ -52,6 +59,8 @@ export async function runVerb(
     return await abortable(input.verb.run(call), signal)
   } catch (error) {
     throw toCassioError(error)
+  } finally {
+    host.progress.clear()
   }
 }
 

@@ -13,7 +13,9 @@ export const status: Verb = {
   notes:
     'Without ADDRESS any node answers. PHI is the suspicion against a member: at 1 a live one is ' +
     'this late once in 10 times, at 8 once in 100 million. HEARTBEAT is generation:beats. LATENCY ' +
-    'is the usual time to an answer.',
+    'is the usual time to an answer. HINTS are writes kept for members that missed them. VERIFIED ' +
+    'is when the replicas of a partition were last found equal: of those that the member leads, ' +
+    'the one where that was longest ago.',
   takesConsistency: false,
   async run({ client, connect, input, request, style, print }) {
     const operand = input.operands[0]

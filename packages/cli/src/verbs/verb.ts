@@ -37,6 +37,10 @@ export interface VerbOption {
   /** What stands for its value in help texts; absent when the option is a switch. */
   readonly value?: string
   readonly summary: string
+  /** It may be given more than once, or once with several values; only for verbs without operands. */
+  readonly many?: boolean
+  /** Its values are keys: text or bytes. */
+  readonly isData?: boolean
   /** The values that it may have, for completion and help. */
   readonly choices?: readonly string[]
 }
@@ -57,6 +61,8 @@ export interface VerbCall {
    * the reader can take more.
    */
   print(text: string, json: unknown): Promise<void>
+  /** How far it is, for whoever waits. What is shown last goes when something is printed. */
+  showProgress(text: string): void
   /** Bytes as they are, for `get --raw`. */
   printRaw(bytes: Buffer): Promise<void>
   /** Contents of a file, or of standard input for '-' where that is not the shell's own. */

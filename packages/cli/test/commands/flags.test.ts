@@ -22,6 +22,7 @@ const TABLE = {
   rack: { type: 'text', default: 'rack1', doc: 'Rack.' },
   secret: { type: 'text', optional: true, doc: 'Secret.' },
   sync: { type: 'choice', default: 'group', choices: ['group', 'none'], doc: 'When.' },
+  antiEntropy: { type: 'flag', default: true, doc: 'By themselves.' },
   syncIntervalMs: { type: 'integer', default: 1000, min: 1, max: 5000, doc: 'How often.' },
   maxValueBytes: { type: 'integer', default: 1024, min: 1, max: 16_384, doc: 'Largest value.' },
   memoryBytesMax: { type: 'integer', default: 1024, min: 1, max: 16_384, doc: 'Memory.' },
@@ -41,6 +42,7 @@ describe('node flags', () => {
       '--rf N',
       '--rack TEXT',
       '--sync MODE',
+      '--anti-entropy true|false',
       '--sync-interval-ms MS',
       '--max-value-bytes SIZE',
       '--memory-bytes-max SIZE',
@@ -52,6 +54,7 @@ describe('node flags', () => {
     expect(summary('rf')).toBe('Replicas. 1 to 16, default 3.')
     expect(summary('max-value-bytes')).toBe('Largest value. 1B to 16KiB, default 1KiB.')
     expect(summary('sync')).toBe('When. One of group, none. Default group.')
+    expect(summary('anti-entropy')).toBe('By themselves. Default true.')
     expect(summary('rack')).toBe('Rack. Default rack1.')
   })
 

@@ -14,6 +14,8 @@ describe('complete: candidates', () => {
     ['set k v --ttl ', [], ''],
     ['get k --json --js', [], '--js'],
     ['where k --con', [], '--con'],
+    ['rep', ['repair '], 'rep'],
+    ['repair --pa', ['--partition '], '--pa'],
     ['consistency a', ['ALL '], 'a'],
     ['consistency ALL ', [], ''],
     ['timing o', ['on ', 'off '], 'o'],

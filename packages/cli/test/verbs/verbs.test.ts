@@ -4,6 +4,7 @@ import { splitWords } from '../../src/shell/parse'
 import { findVerb, VERBS } from '../../src/verbs'
 import { runVerb } from '../../src/verbs/run'
 import { FakeClient, STAMP } from '../fake-client'
+import { repairSummary } from '../samples'
 
 const never = new AbortController().signal
 
@@ -12,12 +13,14 @@ async function run(line: string, client = new FakeClient(), connected = Promise.
   const [first, ...words] = splitWords(line)
   const input = readArguments(findVerb(String(first!.value))!, words)
   const written: Buffer[] = []
+  const shown: string[] = []
   const finding = await runVerb(
     input,
     {
       client,
       connected,
       style: plainStyle,
+      progress: { show: (each) => shown.push(each), clear: () => shown.push('') },
       write: async (bytes) => {
         written.push(Buffer.from(bytes))
       },
@@ -29,7 +32,8 @@ async function run(line: string, client = new FakeClient(), connected = Promise.
     never,
   )
   const out = Buffer.concat(written)
-  return { finding, out, text: out.toString(), client, options: client.calls.at(-1)?.[1] }
+  const options = client.calls.at(-1)?.[1]
+  return { finding, out, text: out.toString(), client, options, shown }
 }
 
 async function clientWith(...lines: string[]): Promise<FakeClient> {
@@ -227,6 +231,63 @@ describe('verbs: where, explain, status', () => {
     const asked = await run('status 127.0.0.1:9001')
     expect(asked.options).toMatchObject({ address: '127.0.0.1:9001' })
     await expect(run('status nowhere')).rejects.toThrow('not an address')
+  })
+})
+
+describe('verbs: repair', () => {
+  test('everything verified: is the answer yes', async () => {
+    const { text, finding, options } = await run('repair --timeout-ms 100')
+    expect(text).toBe('4096 of 4096 partitions verified; no difference was found\n')
+    expect(finding).toBe('found')
+    expect(options).toEqual({ timeoutMs: 100, signal: never, onProgress: expect.any(Function) })
+  })
+
+  test('not everything verified: is the answer no', async () => {
+    const client = new FakeClient()
+    client.repaired = repairSummary({ verified: 4095 })
+    const { text, finding } = await run('repair', client)
+    expect(text).toContain('4095 of 4096 partitions verified')
+    expect(finding).toBe('missing')
+  })
+
+  test('partitions and keys: name what is repaired', async () => {
+    const { options } = await run('repair --partition 1 2 --key ryan b"\\xff" --partition=3')
+    // 77 is where the fake has all keys.
+    expect(options).toMatchObject({ partitions: [1, 2, 3, 77, 77] })
+  })
+
+  test.each<[string, RegExp]>([
+    ['repair 7', /repair takes nothing/],
+    ['repair --partition', /--partition needs N/],
+    ['repair --partition seven', /--partition is a whole number from 0/],
+    ['repair --partition 7 -8', /--partition is a whole number from 0 .*"-8"/],
+    ['repair --consistency ALL', /no option --consistency/],
+  ])('%s: is refused before anything is asked', async (line, message) => {
+    const client = new FakeClient()
+    await expect(run(line, client)).rejects.toThrow(message)
+    expect(client.calls).toEqual([])
+  })
+
+  test('progress: is shown, and gone before the summary', async () => {
+    const client = new FakeClient()
+    client.repairedBefore = [0, 2048]
+    const { shown } = await run('repair', client)
+    expect(shown).toEqual([
+      expect.stringMatching(/^\[-+\] {3}0% {2}0 of 4096 partitions$/),
+      expect.stringMatching(/^\[#+-+\] {2}50% {2}2048 of 4096 partitions$/),
+      '',
+      '',
+    ])
+  })
+
+  test('--json: everything as it is, and no progress', async () => {
+    const client = new FakeClient()
+    const failures = [{ node: '127.0.0.1:9001', reason: 'it is not reached', partitions: 1 }]
+    client.repaired = repairSummary({ verified: 4095, failures })
+    client.repairedBefore = [0]
+    const { text, shown } = await run('repair --json', client)
+    expect(JSON.parse(text)).toEqual(client.repaired)
+    expect(shown).toEqual(['', ''])
   })
 })
 

@@ -13,6 +13,10 @@ export class DiskFaults {
   failProbability = 0
   /** Each sync of a file or directory fails with EIO with this probability. */
   syncFailProbability = 0
+  /** Each read of a file fails with EIO with this probability. */
+  readFailProbability = 0
+  /** Each append fails with EIO with this probability, and does nothing. */
+  writeFailProbability = 0
   /** Each append fails with EIO after a prefix with this probability. */
   shortWriteProbability = 0
   /** Bytes of all files together; an append beyond it writes what fits and fails with ENOSPC. */
@@ -34,6 +38,8 @@ export class DiskFaults {
   clear(): void {
     this.failProbability = 0
     this.syncFailProbability = 0
+    this.readFailProbability = 0
+    this.writeFailProbability = 0
     this.shortWriteProbability = 0
     this.quotaBytes = Number.POSITIVE_INFINITY
     this.slowFactor = 1
@@ -47,6 +53,8 @@ export class DiskFaults {
     }
     if (this.random.chance(this.failProbability)) return 'EIO'
     if (kind.endsWith('sync') && this.random.chance(this.syncFailProbability)) return 'EIO'
+    if (kind === 'read' && this.random.chance(this.readFailProbability)) return 'EIO'
+    if (kind === 'write' && this.random.chance(this.writeFailProbability)) return 'EIO'
     if (kind === 'write' && this.random.chance(this.shortWriteProbability)) return 'short-write'
     return undefined
   }

@@ -154,9 +154,14 @@ export class SimFileSystem {
   /** Bytes that all files together may still grow by, under `faults.quotaBytes`. */
   freeBytes(): number {
     if (this.faults.quotaBytes === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
+    return Math.max(0, this.faults.quotaBytes - this.usedBytes)
+  }
+
+  /** Bytes of all files together. */
+  get usedBytes(): number {
     let used = 0
     for (const inode of this.inodes()) used += inode.length
-    return Math.max(0, this.faults.quotaBytes - used)
+    return used
   }
 
   /** What was not synced is lost, kept or torn: all kept 10 %, all lost 20 %, mixed 70 %. */

@@ -1,5 +1,6 @@
 import { InlineWorkers } from '../inline-workers'
 import type { Ports } from '../ports'
+import type { Buggify } from './buggify'
 import { Incarnation, type Machine } from './incarnation'
 import { KeyedRandom, type Seed } from './keyed-random'
 import type { Scheduler } from './scheduler'
@@ -25,6 +26,7 @@ export interface ProcessWorld {
   readonly epochMs: number
   readonly scheduler: Scheduler
   readonly fabric: SimNetworkFabric
+  readonly buggify: Buggify
 }
 
 /** One process on a machine of its own: its ports, its disk, and everything that may befall it. */
@@ -154,7 +156,7 @@ export class SimProcess {
 
   private newPorts(): Ports {
     const { incarnation } = this
-    const { seed, scheduler, fabric, epochMs } = this.world
+    const { seed, scheduler, fabric, epochMs, buggify } = this.world
     const random = new KeyedRandom(seed, 'random', incarnation.name)
     const turns = new KeyedRandom(seed, 'turns', incarnation.name)
     // The origin of a monotonic clock is arbitrary, and another one after each start.
@@ -170,6 +172,7 @@ export class SimProcess {
       network: new SimNetwork(fabric, incarnation),
       workers: new InlineWorkers({ disk: this.simDisk, clock: this.clock, timers }),
       logger: new SimLogger(this.log, () => scheduler.nowMs),
+      buggify: (site) => buggify.fires(site, this.name),
     }
   }
 }

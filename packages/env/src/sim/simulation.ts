@@ -7,6 +7,7 @@
  * `SimClock`, `SimTimers`, `SimDisk` over a `SimFileSystem`, and `SimNetwork`; `SimNetworkFabric`
  * joins them by links with faults. See docs/SIMULATION.md.
  */
+import { Buggify } from './buggify'
 import { Driver } from './driver'
 import { KeyedRandom, type Seed } from './keyed-random'
 import type { LinkOptions } from './link-faults'
@@ -35,6 +36,8 @@ type ProcessName = SimProcess | string
 
 export class Simulation {
   readonly seed: Seed
+  /** What the port `buggify` of all processes says: never, until this is enabled. */
+  readonly buggify: Buggify
   private readonly scheduler: Scheduler
   private readonly driver: Driver
   private readonly fabric: SimNetworkFabric
@@ -43,6 +46,7 @@ export class Simulation {
 
   constructor(options: SimulationOptions) {
     this.seed = options.seed
+    this.buggify = new Buggify(options.seed)
     this.epochMs = options.epochMs ?? Date.UTC(2025, 0, 1)
     this.scheduler = new Scheduler(options.seed, options.trace)
     this.fabric = new SimNetworkFabric(
@@ -79,8 +83,9 @@ export class Simulation {
   /** A new process, alive. @throws Error when the name is taken. */
   process(name: string, options?: SimProcessOptions): SimProcess {
     if (this.byName.has(name)) throw new Error(`there is a process ${name} already`)
-    const { seed, epochMs, scheduler, fabric } = this
-    const made = new SimProcess({ seed, epochMs, scheduler, fabric }, name, options)
+    const { seed, epochMs, scheduler, fabric, buggify } = this
+    const world = { seed, epochMs, scheduler, fabric, buggify }
+    const made = new SimProcess(world, name, options)
     this.byName.set(name, made)
     return made
   }
@@ -145,11 +150,11 @@ export class Simulation {
     this.fabric.releaseHeld()
   }
 
-  /** Ends all cuts and partitions, or only the cuts between two processes. */
-  heal(a?: ProcessName, b?: ProcessName): void {
+  /** Ends all cuts and partitions, or only the cuts between two processes, or the one from `a` to `b`. */
+  heal(a?: ProcessName, b?: ProcessName, direction: 'both' | 'one-way' = 'both'): void {
     if (a !== undefined && b !== undefined) {
       this.fabric.links.get(nameOf(a), nameOf(b)).cut = false
-      this.fabric.links.get(nameOf(b), nameOf(a)).cut = false
+      if (direction === 'both') this.fabric.links.get(nameOf(b), nameOf(a)).cut = false
     } else {
       this.fabric.links.mend()
     }

@@ -27,6 +27,29 @@ describe('sim disk: faults', () => {
     expect(world.node.disk.peek('/log')).toEqual(Buffer.concat(expected))
   })
 
+  it('sim disk: reads fail, or writes: the others do not', async () => {
+    for (const failing of ['read', 'write'] as const) {
+      const world = makeWorld()
+      await world.simulation.run(async () => {
+        const file = await makeFile(world, '/log', 10, 0)
+        const { faults } = world.node.disk
+        if (failing === 'read') faults.readFailProbability = 1
+        else faults.writeFailProbability = 1
+        const codes = [
+          await codeOf(file.read(Buffer.alloc(4), 0)),
+          await codeOf(file.append([Buffer.alloc(4, 2)])),
+          await codeOf(file.sync()),
+        ]
+        expect(codes).toEqual(
+          failing === 'read' ? ['EIO', undefined, undefined] : [undefined, 'EIO', undefined],
+        )
+        faults.clear()
+        expect(await codeOf(file.append([Buffer.alloc(4, 2)]))).toBeUndefined()
+      })
+      expect(world.node.disk.usedBytes).toBe(failing === 'read' ? 18 : 14)
+    }
+  })
+
   it('sim disk: every I/O call in turn: fails once or for ever, and never hangs', async () => {
     const workload = async ({ node }: World) => {
       const { disk } = node.ports

@@ -52,6 +52,19 @@ describe('sim network: cuts', () => {
     expect(farSide.chunks).toHaveLength(100)
   })
 
+  it('sim network: cut both ways, mended one way: nothing passes the other way', async () => {
+    const { simulation, a, b, near, far, nearSide, farSide } = await makePair()
+    simulation.cut(a, b)
+    near.write(numbered(1))
+    far.write(numbered(2))
+    simulation.heal(a, b, 'one-way')
+    await simulation.advance(1_000)
+    expect([farSide.numbers, nearSide.numbers]).toEqual([[1], []])
+    simulation.heal(b, a, 'one-way')
+    await simulation.advance(1_000)
+    expect(nearSide.numbers).toEqual([2])
+  })
+
   it('sim network: closed during a cut: the peer learns of it after heal', async () => {
     const { simulation, a, b, near, nearSide, farSide } = await makePair()
     simulation.cut(a, b)

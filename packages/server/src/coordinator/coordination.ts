@@ -7,7 +7,9 @@ import {
   ReplicaOutcome,
 } from '@cassiopeia/protocol'
 import type { CellStore } from '@cassiopeia/storage'
+import type { Hints } from '../hints/hints'
 import type { Counters } from '../metrics'
+import type { LocalReplica } from '../replica/local-replica'
 import type { ClusterView } from '../topology/cluster-view'
 import type { LoopTime } from '../transport/loop-time'
 import { DeadlineWheel } from './deadline-wheel'
@@ -41,6 +43,8 @@ export class Coordination {
   readonly operations = new OperationTable()
   /** Set once the cluster map is known. */
   view: ClusterView | undefined
+  /** Where writes are kept for replicas that missed them. */
+  hints: Pick<Hints, 'keep'> | undefined
   private readonly wheel: DeadlineWheel
   private timer: Timer | undefined
   private bytes = 0
@@ -48,12 +52,15 @@ export class Coordination {
 
   constructor(
     readonly store: CellStore,
+    readonly local: LocalReplica,
     readonly stamper: Stamper,
     readonly counters: Counters,
     readonly options: CoordinationOptions,
     readonly ports: CoordinationPorts,
     /** Called when an operation's ticket comes due. */
     private readonly onDue: (operation: Operation) => void,
+    /** Called for an acknowledged write when no more answers will come. */
+    private readonly onClosing: (write: WriteOperation) => void,
   ) {
     this.wheel = new DeadlineWheel(TICK_MS, WHEEL_SLOTS, ports.time.nowMs)
   }
@@ -132,6 +139,10 @@ export class Coordination {
     this.closed = true
     this.timer?.cancel()
     this.operations.forEach((operation) => {
+      if (operation instanceof WriteOperation && operation.acknowledged) {
+        this.onClosing(operation)
+        return
+      }
       const applied = operation instanceof WriteOperation ? 'unknown' : 'none'
       this.fail(operation, new CassioError('CASSIO_CLOSED', 'the node is stopping', { applied }))
     })
@@ -176,6 +187,7 @@ const REFUSALS: Readonly<Record<number, readonly [ErrorCode, string]>> = Object.
   [ReplicaOutcome.storage]: ['CASSIO_STORAGE', "the replica's disk has failed"],
   [ReplicaOutcome.diskFull]: ['CASSIO_DISK_FULL', "the replica's disk is full"],
   [ReplicaOutcome.damaged]: ['CASSIO_CORRUPT', 'the replica has a damaged block there'],
+  [ReplicaOutcome.fenced]: ['CASSIO_STAMP_OLD', 'replicas have agreed on what is as old already'],
 })
 
 /** A replica's refusal, or its silence (`undefined`), as a cause. */

@@ -1,6 +1,8 @@
 import { ReplicaAnswer } from '@cassiopeia/protocol'
 import type { CellStore } from '@cassiopeia/storage'
+import type { Hints } from '../hints/hints'
 import type { Counters } from '../metrics'
+import type { LocalReplica } from '../replica/local-replica'
 import type { ClusterView } from '../topology/cluster-view'
 import { Coordination, type CoordinationOptions, type CoordinationPorts } from './coordination'
 import type { ReadOperation } from './operation'
@@ -21,15 +23,25 @@ export class Coordinator {
 
   constructor(
     store: CellStore,
+    local: LocalReplica,
     stamper: Stamper,
     counters: Counters,
     options: CoordinationOptions,
     ports: CoordinationPorts,
   ) {
-    this.shared = new Coordination(store, stamper, counters, options, ports, (operation) => {
-      if (operation instanceof WriteOperation) this.writes.onDue(operation)
-      else this.reads.onDue(operation as ReadOperation)
-    })
+    this.shared = new Coordination(
+      store,
+      local,
+      stamper,
+      counters,
+      options,
+      ports,
+      (operation) => {
+        if (operation instanceof WriteOperation) this.writes.onDue(operation)
+        else this.reads.onDue(operation as ReadOperation)
+      },
+      (write) => this.writes.onClosing(write),
+    )
     this.writes = new WriteCoordinator(this.shared)
     this.reads = new ReadCoordinator(this.shared)
   }
@@ -41,6 +53,10 @@ export class Coordinator {
 
   setView(view: ClusterView): void {
     this.shared.view = view
+  }
+
+  setHints(hints: Pick<Hints, 'keep'>): void {
+    this.shared.hints = hints
   }
 
   /** WRITE_ACK from the peer that is `member` of the cluster map. */

@@ -9,8 +9,11 @@ import {
   formatStamp,
   KEY_BYTES_MAX,
   keyHash,
+  type PurgeState,
   quorum,
   type ReplicaVote,
+  stampMs,
+  type VerifiedState,
   VOTE_BYTES,
   type VoteParams,
   type VoteResult,
@@ -18,8 +21,15 @@ import {
   writeVote,
 } from '@cassiopeia/protocol'
 import type { CellStore } from '@cassiopeia/storage'
+import { leadingMember } from '../repair/leadership'
 import type { ClusterView } from '../topology/cluster-view'
 import type { PeerCalls } from '../transport/peer-calls'
+
+/** What this node knows of the agreement of replicas. */
+export interface ProofSource {
+  provenMs(partition: number): number
+  verifiedState(partition: number): VerifiedState | undefined
+}
 
 export interface ExplainerPorts {
   nowMs(): number
@@ -37,13 +47,25 @@ export class Explainer {
   constructor(
     private readonly store: CellStore,
     private readonly calls: PeerCalls,
+    private readonly proofs: ProofSource,
     private readonly ports: ExplainerPorts,
   ) {}
 
   /** This node's own vote. */
-  vote(view: ClusterView, key: Buffer): Promise<VoteResult> {
+  async vote(view: ClusterView, key: Buffer): Promise<VoteResult> {
     const hash = keyHash(key, 0, key.length)
     const partition = partitionOf(hash, view.table.partitionBits)
+    const ballot = await this.read(key, partition, hash)
+    const provenMs = this.proofs.provenMs(partition)
+    const verified = this.proofs.verifiedState(partition)
+    return { ...ballot, provenMs, ...(verified === undefined ? {} : { verified }) }
+  }
+
+  private read(
+    key: Buffer,
+    partition: number,
+    hash: number,
+  ): Promise<Pick<VoteResult, 'vote' | 'valueBytes'>> {
     return new Promise((resolve, reject) => {
       const sink = {
         onRead(_token: number, cell: Buffer | undefined, at: number): void {
@@ -85,6 +107,10 @@ export class Explainer {
       outcome: winner === undefined ? 'none' : stateOf(winner, wallMs),
       winner: winner === undefined ? null : formatStamp(winner, 0),
       rule: ruleOf(votes, quorum(map.replicationFactor)),
+      purge:
+        winner !== undefined && stateOf(winner, wallMs) !== 'value'
+          ? purgeOf(view, partition, ballots, winner)
+          : null,
     }
   }
 
@@ -120,12 +146,52 @@ export function readKey(params: unknown): Buffer {
 }
 
 function readVote(result: unknown): VoteResult {
-  const { vote, valueBytes } = (result ?? {}) as Partial<VoteResult>
+  const { vote, valueBytes, provenMs, verified } = (result ?? {}) as Partial<VoteResult>
   const isVote = vote === null || (vote instanceof Uint8Array && vote.length === VOTE_BYTES)
-  if (!isVote || !Number.isInteger(valueBytes)) {
+  if (!isVote || !Number.isInteger(valueBytes) || !Number.isFinite(provenMs)) {
     throw new CassioError('CASSIO_PROTOCOL', 'the replica sent no vote')
   }
-  return { vote: vote === null ? null : Buffer.from(vote), valueBytes: valueBytes! }
+  return {
+    vote: vote === null ? null : Buffer.from(vote),
+    valueBytes: valueBytes!,
+    provenMs: provenMs!,
+    ...(isVerifiedState(verified) ? { verified } : {}),
+  }
+}
+
+function isVerifiedState(verified: unknown): verified is VerifiedState {
+  const state = verified as Partial<VerifiedState> | null | undefined
+  return Number.isFinite(state?.verifiedMs) && Array.isArray(state?.blockers)
+}
+
+/** Whether a tombstone may be forgotten, and who keeps it from that. */
+function purgeOf(
+  view: ClusterView,
+  partition: number,
+  ballots: readonly Ballot[],
+  tombstone: Buffer,
+): PurgeState {
+  const heard = ballots.flatMap(({ result }) => ('vote' in result ? [result] : []))
+  const provenMs = heard.reduce((most, result) => Math.max(most, result.provenMs), 0)
+  const verified = heard.find((result) => result.verified !== undefined)?.verified
+  const leader = view.addressOf(leadingMember(view, partition))
+  const verifiedMs = verified?.verifiedMs ?? -1
+  if (stampMs(tombstone, 0) <= provenMs) {
+    return { state: 'proven', leader, verifiedMs, blockers: [] }
+  }
+  const silent = ballots
+    .filter(({ result }) => !('vote' in result))
+    .map(({ member, result }) => ({
+      node: view.addressOf(member),
+      reason: (result as CassioError).message,
+    }))
+  const known = new Set(silent.map(({ node }) => node))
+  const others = verified?.blockers.filter(({ node }) => !known.has(node)) ?? []
+  const blockers = [...silent, ...others]
+  if (blockers.length === 0) {
+    blockers.push({ node: leader, reason: 'the replicas are not compared up to its stamp yet' })
+  }
+  return { state: 'waiting', leader, verifiedMs, blockers }
 }
 
 function voteOf(ballot: Ballot): Buffer | null {
@@ -159,12 +225,13 @@ function describe(
   if (!('vote' in result)) {
     const isSilent = result.code === 'CASSIO_TIMEOUT' || result.code === 'CASSIO_CONNECTION'
     const state = isSilent ? 'silent' : 'refused'
-    return { ...who, state, verdict: 'silent', stamp: null, valueBytes: 0, expiryMs: 0 }
+    const nothing = { stamp: null, valueBytes: 0, expiryMs: 0, provenMs: 0 }
+    return { ...who, state, verdict: 'silent', ...nothing }
   }
-  const { vote, valueBytes } = result
+  const { vote, valueBytes, provenMs } = result
   if (vote === null) {
     const verdict = winner === undefined ? 'newest' : 'stale'
-    return { ...who, state: 'none', verdict, stamp: null, valueBytes, expiryMs: 0 }
+    return { ...who, state: 'none', verdict, stamp: null, valueBytes, expiryMs: 0, provenMs }
   }
   return {
     ...who,
@@ -173,6 +240,7 @@ function describe(
     stamp: formatStamp(vote, 0),
     valueBytes,
     expiryMs: vote.readUIntBE(18, 6),
+    provenMs,
   }
 }
 

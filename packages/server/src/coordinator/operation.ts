@@ -77,6 +77,8 @@ export class WriteOperation extends Operation {
   cell!: Buffer
   cellAt = 0
   rounds = 0
+  /** The requester has its answer; some replica still owes its own. */
+  acknowledged = false
 
   get stampAt(): number {
     return this.cellAt + CELL_STAMP_AT

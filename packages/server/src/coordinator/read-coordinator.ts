@@ -10,12 +10,13 @@ import {
   ReplicaOutcome,
   requiredReplicas,
   VOTE_BYTES,
+  WriteMode,
 } from '@cassiopeia/protocol'
 import type { ReadSink, WriteSink } from '@cassiopeia/storage'
 import { type Coordination, replicaCause, shortfall } from './coordination'
 import { ReadOperation, type Requester, serialOf, slotOf, ticketOf } from './operation'
 import { ReadStep } from './read-core'
-import { sendRead, sendWrite } from './replica-channel'
+import { sendRead, sendRepair } from './replica-channel'
 
 /** Serves gets: collects votes, hedges slow replicas, repairs before it answers. */
 export class ReadCoordinator implements ReadSink, WriteSink {
@@ -275,13 +276,21 @@ export class ReadCoordinator implements ReadSink, WriteSink {
     const cell = core.winningCell!
     const at = core.winningCellAt
     if (member === view.ownIndex) {
-      const ticket = ticketOf(read.slot, read.sequence)
-      this.shared.store.write(cell, at, read.partition, read.hash, this, ticket)
-    } else if (!sendWrite(view.peers[member]!, read, view.map.epoch, cell, at)) {
+      this.repairSelf(read, cell, at)
+    } else if (!sendRepair(view.peers[member]!, read, cell, at)) {
       return false
     }
     core.asked(replica)
     return true
+  }
+
+  private repairSelf(read: ReadOperation, cell: Buffer, at: number): void {
+    const { local, ports } = this.shared
+    const { partition, hash } = read
+    const ticket = ticketOf(read.slot, read.sequence)
+    const outcome = local.write(WriteMode.repair, cell, at, partition, hash, this, ticket)
+    // Settled: as from a peer, the answer comes after the question.
+    if (outcome !== undefined) ports.timers.soon(() => this.onWritten(ticket))
   }
 
   /** Answers to the questions so far come too late from now on. */

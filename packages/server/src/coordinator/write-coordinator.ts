@@ -11,6 +11,8 @@ import {
   ReplicaAnswer,
   ReplicaOutcome,
   requiredReplicas,
+  STAMP_BYTES,
+  WriteMode,
 } from '@cassiopeia/protocol'
 import type { WriteSink } from '@cassiopeia/storage'
 import { writeRefusal } from '../store-refusals'
@@ -21,9 +23,24 @@ import { WriteStep } from './write-core'
 
 /** Rounds of stamping above newer versions before giving up; more than one is rare. */
 const ROUNDS_MAX = 4
+/**
+ * The share of the operations in flight that may be acknowledged ones which wait for their last
+ * replicas: beyond it, a replica that is behind gets a hint instead.
+ */
+const LINGERING_SHARE = 1 / 4
 
-/** Serves sets and deletes: stamps the cell, sends it to every replica, answers at the level. */
+/**
+ * Serves sets and deletes: stamps the cell, sends it to every replica, answers at the level. A write
+ * lives on until every replica has answered or its deadline has come: for those that have missed it,
+ * a hint is kept.
+ */
 export class WriteCoordinator implements WriteSink {
+  /** Acknowledged writes for which some replica still owes its answer, and their bytes. */
+  lingering = 0
+  private lingeringBytes = 0
+
+  private readonly fence = Buffer.alloc(STAMP_BYTES)
+
   constructor(private readonly shared: Coordination) {}
 
   /**
@@ -59,6 +76,7 @@ export class WriteCoordinator implements WriteSink {
     write.cell = cell
     write.cellAt = at
     write.rounds = 0
+    write.acknowledged = false
     write.deadlineMs = deadlineMs
     shared.placeReplicas(write, view)
     shared.begin(write, bytes)
@@ -80,7 +98,8 @@ export class WriteCoordinator implements WriteSink {
     const replica = write.replicaOf(member)
     if (replica < 0) return
     const rest = from + ReplicaAnswer.rest
-    if (outcome === ReplicaOutcome.dominated && to - rest < 16) return
+    const tellsStamp = outcome === ReplicaOutcome.dominated || outcome === ReplicaOutcome.fenced
+    if (tellsStamp && to - rest < STAMP_BYTES) return
     this.perform(write, write.core.onOutcome(replica, outcome, buffer, rest))
   }
 
@@ -107,10 +126,16 @@ export class WriteCoordinator implements WriteSink {
     const { ports, counters } = this.shared
     if (ports.time.nowMs < write.deadlineMs) {
       this.shared.watch(write, write.deadlineMs)
-      return
+    } else if (write.acknowledged) this.settle(write)
+    else {
+      counters.timeouts += 1
+      this.giveUp(write, 'CASSIO_TIMEOUT')
     }
-    counters.timeouts += 1
-    this.giveUp(write, 'CASSIO_TIMEOUT')
+  }
+
+  /** The node stops: what replicas still owe is kept for them. */
+  onClosing(write: WriteOperation): void {
+    this.settle(write)
   }
 
   private stampAndSend(write: WriteOperation): void {
@@ -133,9 +158,7 @@ export class WriteCoordinator implements WriteSink {
       const member = members[replica]!
       if (member === view.ownIndex) {
         core.sent(replica)
-        const ticket = ticketOf(write.slot, write.sequence)
-        const { store } = this.shared
-        store.write(write.cell, write.cellAt, write.partition, write.hash, this, ticket)
+        this.writeSelf(write, replica)
       } else if (sendWriteOperation(view.peers[member]!, write)) {
         core.sent(replica)
       }
@@ -143,8 +166,21 @@ export class WriteCoordinator implements WriteSink {
     this.perform(write, core.judge())
   }
 
+  private writeSelf(write: WriteOperation, replica: number): void {
+    const { cell, cellAt, partition, hash, core } = write
+    const { local } = this.shared
+    const ticket = ticketOf(write.slot, write.sequence)
+    const outcome = local.write(WriteMode.write, cell, cellAt, partition, hash, this, ticket)
+    if (outcome === undefined) return
+    local.fences.writeFence(partition, this.fence, 0)
+    // What to do is judged once all have been asked.
+    core.onOutcome(replica, outcome, this.fence, 0)
+  }
+
   private perform(write: WriteOperation, step: WriteStep): void {
-    if (step === WriteStep.written) this.acknowledge(write)
+    if (write.acknowledged) {
+      if (write.core.pending === 0) this.settle(write)
+    } else if (step === WriteStep.written) this.acknowledge(write)
     else if (step === WriteStep.restamp) this.restamp(write)
     else if (step === WriteStep.failed) this.giveUp(write, 'CASSIO_FAILED')
   }
@@ -152,8 +188,37 @@ export class WriteCoordinator implements WriteSink {
   private acknowledge(write: WriteOperation): void {
     const { core, requester, token, required, cell, stampAt } = write
     const { received, dominated } = core
-    this.shared.end(write)
+    write.acknowledged = true
+    this.lingering += 1
+    this.lingeringBytes += write.bytes
+    if (core.pending === 0 || this.lingersTooMuch()) this.settle(write)
     requester.onWritten(token, received, required, dominated, cell, stampAt)
+  }
+
+  private lingersTooMuch(): boolean {
+    const { operationsMax, operationBytesMax } = this.shared.options
+    return (
+      this.lingering > operationsMax * LINGERING_SHARE ||
+      this.lingeringBytes > operationBytesMax * LINGERING_SHARE
+    )
+  }
+
+  /** Ends an acknowledged write: who has not confirmed it by now gets a hint. */
+  private settle(write: WriteOperation): void {
+    this.lingering -= 1
+    this.lingeringBytes -= write.bytes
+    this.keepHints(write)
+    this.shared.end(write)
+  }
+
+  private keepHints(write: WriteOperation): void {
+    const { core, members, view, partition, cell, cellAt } = write
+    const { hints } = this.shared
+    if (hints === undefined || core.received === members.length) return
+    members.forEach((member, replica) => {
+      if (member === view.ownIndex || !core.wantsHint(replica)) return
+      hints.keep(view.map.members[member]!.id, partition, cell, cellAt)
+    })
   }
 
   private restamp(write: WriteOperation): void {
@@ -185,14 +250,15 @@ export class WriteCoordinator implements WriteSink {
     const causes: NodeCause[] = []
     members.forEach((member, replica) => {
       const outcome = core.outcomeOf(replica)
-      const held = outcome === ReplicaOutcome.applied || outcome === ReplicaOutcome.dominated
-      if (!held) causes.push(replicaCause(view, member, outcome))
+      if (!core.isHeldBy(replica)) causes.push(replicaCause(view, member, outcome))
     })
     const what = core.dominated ? 'hold it, under a newer version' : 'acknowledged the write'
     const isUnknown = write.rounds > 0 || core.mayBeApplied()
     const details: ErrorDetails = isUnknown
       ? { applied: 'unknown', causes, stamp: formatStamp(cell, stampAt) }
       : { applied: 'none', causes }
+    // What is told to be without effect must not have one later.
+    if (isUnknown) this.keepHints(write)
     const code = failureCode(reason, causes, isUnknown)
     this.shared.fail(write, shortfall(code, what, core.received, required, details))
   }

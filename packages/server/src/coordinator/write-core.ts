@@ -25,14 +25,19 @@ const UNSENT = 253
  * quorums share a replica, a write that begins after another was acknowledged at QUORUM always meets
  * that one's stamp and ends above it, whatever the clocks say. With a stamp given by the client the
  * write is not moved: it is then superseded.
+ *
+ * A replica may also be fenced: nothing as old as the write is taken there any more. That is a
+ * refusal; when it keeps the write from its level, the write is stamped again above the fence.
  */
 export class WriteCore {
   /** Replicas that hold the write durably. */
   received = 0
-  /** The newest stamp that stood above the write. */
+  /** The newest stamp that stood above the write, or fenced it off. */
   readonly newest = Buffer.alloc(STAMP_BYTES)
   dominated = false
-  private pending = 0
+  /** Answers that are still owed. */
+  pending = 0
+  private fenced = false
   private required = 0
   private keepStamp = false
   private outcomes = new Uint8Array(8)
@@ -48,6 +53,7 @@ export class WriteCore {
     this.received = 0
     this.pending = 0
     this.dominated = false
+    this.fenced = false
   }
 
   /** The write has been sent to a replica. */
@@ -62,7 +68,8 @@ export class WriteCore {
   }
 
   /**
-   * @param newest Where a replica that says `dominated` holds a newer version: its stamp.
+   * @param newest Where a replica that says `dominated` holds a newer version: its stamp. With
+   * `fenced`: the stamp of the fence.
    * A repeated answer, or one of a replica that was not asked, does not count.
    */
   onOutcome(replica: number, outcome: ReplicaOutcome, newest?: Buffer, newestAt = 0): WriteStep {
@@ -73,6 +80,10 @@ export class WriteCore {
     if (outcome === ReplicaOutcome.dominated) {
       this.received += 1
       this.noteNewer(newest!, newestAt)
+      this.dominated = true
+    } else if (outcome === ReplicaOutcome.fenced) {
+      this.noteNewer(newest!, newestAt)
+      this.fenced = true
     } else if (outcome === ReplicaOutcome.applied) {
       this.received += 1
     }
@@ -92,7 +103,24 @@ export class WriteCore {
     if (this.received >= this.required) {
       return this.dominated && !this.keepStamp ? WriteStep.restamp : WriteStep.written
     }
-    return this.received + this.pending < this.required ? WriteStep.failed : WriteStep.wait
+    if (this.received + this.pending >= this.required) return WriteStep.wait
+    if (!this.fenced) return WriteStep.failed
+    if (!this.keepStamp) return WriteStep.restamp
+    // When all say so, the write is nowhere: worth knowing for who chose the stamp.
+    return this.pending > 0 ? WriteStep.wait : WriteStep.failed
+  }
+
+  /** Whether the replica has said that it holds the write, or something newer. */
+  isHeldBy(replica: number): boolean {
+    const outcome = this.outcomes[replica]!
+    return outcome === ReplicaOutcome.applied || outcome === ReplicaOutcome.dominated
+  }
+
+  /** Whether the replica has missed the write and would take it later. */
+  wantsHint(replica: number): boolean {
+    if (this.isHeldBy(replica)) return false
+    const outcome = this.outcomes[replica]!
+    return outcome !== ReplicaOutcome.fenced && outcome !== ReplicaOutcome.invalid
   }
 
   /** The answer of a replica, for an error's causes; undefined when it gave none. */
@@ -113,9 +141,9 @@ export class WriteCore {
   }
 
   private noteNewer(stamp: Buffer, at: number): void {
-    if (!this.dominated || compareStamps(stamp, at, this.newest, 0) > 0) {
+    const isFirst = !this.dominated && !this.fenced
+    if (isFirst || compareStamps(stamp, at, this.newest, 0) > 0) {
       stamp.copy(this.newest, 0, at, at + STAMP_BYTES)
     }
-    this.dominated = true
   }
 }

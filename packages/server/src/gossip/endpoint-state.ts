@@ -44,7 +44,15 @@ function isEndpointState(state: Partial<EndpointState> | null): boolean {
   )
 }
 
-const LOAD_FIELDS = ['keys', 'cellBytes', 'memoryBytes', 'logBytes', 'requests'] as const
+const LOAD_FIELDS = [
+  'keys',
+  'cellBytes',
+  'memoryBytes',
+  'logBytes',
+  'requests',
+  'hintBytes',
+  'unverifiedMs',
+] as const
 
 function isLoad(load: Partial<NodeLoad> | undefined): boolean {
   return LOAD_FIELDS.every((field) => Number.isSafeInteger(load?.[field]))

@@ -58,7 +58,8 @@ export class GossipCore {
     generation: number,
     private readonly options: GossipOptions,
   ) {
-    const load = { keys: 0, cellBytes: 0, memoryBytes: 0, logBytes: 0, requests: 0 }
+    const sizes = { keys: 0, cellBytes: 0, memoryBytes: 0, logBytes: 0 }
+    const load = { ...sizes, requests: 0, hintBytes: 0, unverifiedMs: -1 }
     this.own = { id: nodeId, generation, version: 1, load }
   }
 

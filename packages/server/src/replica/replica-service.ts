@@ -15,6 +15,7 @@ import {
   ReplicaRequest,
   STAMP_BYTES,
   VOTE_BYTES,
+  type WriteMode,
   writeVote,
 } from '@cassiopeia/protocol'
 import type { CellStore, ReadSink, WriteSink } from '@cassiopeia/storage'
@@ -24,6 +25,7 @@ import { readRefusal, writeRefusal } from '../store-refusals'
 import type { ClusterView } from '../topology/cluster-view'
 import type { Link } from '../transport/link'
 import type { LoopTime } from '../transport/loop-time'
+import type { LocalReplica } from './local-replica'
 
 /**
  * Serves other nodes' WRITE and READ from this node's store. The hot path of every replica: what must
@@ -41,6 +43,7 @@ export class ReplicaService implements WriteSink, ReadSink {
 
   constructor(
     private readonly store: CellStore,
+    private readonly local: LocalReplica,
     private readonly stamper: Stamper,
     private readonly counters: Counters,
     private readonly time: LoopTime,
@@ -65,7 +68,9 @@ export class ReplicaService implements WriteSink, ReadSink {
     } else {
       this.stamper.observe(buffer, cellAt + CELL_STAMP_AT)
       const token = this.remember(link, buffer, from, 0)
-      this.store.write(buffer, cellAt, partition, hash, this, token)
+      const mode = buffer[from + ReplicaRequest.mode] as WriteMode
+      const outcome = this.local.write(mode, buffer, cellAt, partition, hash, this, token)
+      if (outcome !== undefined) this.answerUnwritten(token, partition, outcome)
     }
   }
 
@@ -121,6 +126,14 @@ export class ReplicaService implements WriteSink, ReadSink {
   onReadFailed(token: number, error: CassioError): void {
     this.counters.refusals += 1
     this.answer(token, MessageType.READ_ACK, readRefusal(error), 0)
+  }
+
+  /** The fence has not let a cell pass. */
+  private answerUnwritten(token: number, partition: number, outcome: ReplicaOutcome): void {
+    const isFenced = outcome === ReplicaOutcome.fenced
+    const link = this.links[token]!
+    const at = this.answer(token, MessageType.WRITE_ACK, outcome, isFenced ? STAMP_BYTES : 0)
+    if (isFenced && at >= 0) this.local.fences.writeFence(partition, link.writer.buffer, at)
   }
 
   private refusalOf(buffer: Buffer, from: number, to: number): ReplicaOutcome | undefined {

@@ -33,6 +33,8 @@ export interface MembershipOwner {
   /** What a peer answers or says on the connection that this node dialled. */
   onPeerMessage(peer: PeerLink, type: number, buffer: Buffer, from: number, to: number): void
   onPeerLost(peer: PeerLink): void
+  /** A peer can be asked again. */
+  onPeerFound(): void
   onFatal(error: CassioError): void
 }
 
@@ -118,6 +120,7 @@ export class Membership implements PeerLinkOwner {
     this.complaints.delete(peer)
     this.ports.logger.info('peer connected', { peer: peer.name, node: welcome.nodeId })
     this.tell(peer)
+    this.owner.onPeerFound()
   }
 
   onPeerMessage(peer: PeerLink, type: number, buffer: Buffer, from: number, to: number): void {

@@ -1,7 +1,7 @@
 import { quorum, ReplicaOutcome, STAMP_BYTES } from '@cassiopeia/protocol'
 import { WriteCore, WriteStep } from '../../src/coordinator/write-core'
 
-const { applied, dominated, overloaded, staleMap, storage, expired } = ReplicaOutcome
+const { applied, dominated, overloaded, staleMap, storage, expired, fenced } = ReplicaOutcome
 
 function stamp(ms: number): Buffer {
   const bytes = Buffer.alloc(STAMP_BYTES + 3)
@@ -178,5 +178,48 @@ describe('write core', () => {
       expect(core.onOutcome(replica, applied)).toBe(WriteStep.wait)
     }
     expect(stepName(core.onOutcome(0, applied))).toBe('written')
+  })
+
+  test('a fence is a refusal where enough others take the write', () => {
+    const core = begun(3, 2)
+    expect(core.onOutcome(0, fenced, stamp(9), 3)).toBe(WriteStep.wait)
+    core.onOutcome(1, applied)
+    expect(core.onOutcome(2, applied)).toBe(WriteStep.written)
+    expect(core.received).toBe(2)
+    expect([0, 1, 2].map((replica) => core.wantsHint(replica))).toEqual([false, false, false])
+  })
+
+  test('a write that fences keep from its level is stamped again above the highest', () => {
+    const core = begun(3, 2)
+    core.onOutcome(0, fenced, stamp(9), 3)
+    expect(core.onOutcome(1, fenced, stamp(7), 3)).toBe(WriteStep.restamp)
+    expect(core.newest.readUIntBE(0, 6)).toBe(9)
+    core.begin(3, 2, false)
+    for (let replica = 0; replica < 3; replica += 1) core.sent(replica)
+    core.onOutcome(0, overloaded)
+    expect(core.onOutcome(1, overloaded)).toBe(WriteStep.failed)
+  })
+
+  test('with a stamp of the client a fence is final, and nothing was applied', () => {
+    const core = begun(3, 2, true)
+    core.onOutcome(0, fenced, stamp(9), 3)
+    expect(core.onOutcome(1, fenced, stamp(9), 3)).toBe(WriteStep.wait)
+    expect(core.onOutcome(2, fenced, stamp(9), 3)).toBe(WriteStep.failed)
+    expect(core.mayBeApplied()).toBe(false)
+  })
+
+  test('hints are for replicas that did not answer or could not take it', () => {
+    const core = begun(5, 3)
+    core.onOutcome(0, applied)
+    core.onOutcome(1, dominated, stamp(4), 3)
+    core.onOutcome(2, overloaded)
+    core.onLost(3)
+    expect([0, 1, 2, 3, 4].map((replica) => core.wantsHint(replica))).toEqual([
+      false,
+      false,
+      true,
+      true,
+      true,
+    ])
   })
 })

@@ -3,7 +3,8 @@ import { pack, unpack } from '@cassiopeia/protocol'
 import { GossipCore, type GossipMessage } from '../../src/gossip/gossip-core'
 import { PhiAccrual } from '../../src/gossip/phi-accrual'
 
-const LOAD = { keys: 1, cellBytes: 2, memoryBytes: 3, logBytes: 4, requests: 5 }
+const SIZES = { keys: 1, cellBytes: 2, memoryBytes: 3, logBytes: 4 }
+const LOAD = { ...SIZES, requests: 5, hintBytes: 6, unverifiedMs: 7 }
 const OPTIONS = { phiThreshold: 8, phiWindow: 100, gapMaxMs: 400, gapMinMs: 200 }
 
 /** A state as it would come from the wire. */

@@ -132,7 +132,8 @@ describe('durability', () => {
 
 describe('read repair', () => {
   it('read repair: a replica that missed a write: repaired before the answer, and holds it then', async () => {
-    await withCluster({ nodes: 3, seed: 1 }, async (cluster) => {
+    const node = { hintBytesMax: 0, antiEntropy: false }
+    await withCluster({ nodes: 3, seed: 1, node }, async (cluster) => {
       const client = await connectClient(cluster)
       await cluster.run(client.set('k', 'old', { consistency: 'ALL' }))
       cluster.kill(2)
