@@ -165,6 +165,7 @@ export class FakeSession {
       epoch: cluster.map?.epoch ?? 0,
       monotonicMs: this.node.ports.clock.monotonicMs(),
       hybridMs: this.node.ports.clock.wallMs(),
+      wallMs: this.node.ports.clock.wallMs(),
       maxValueBytes,
       version: '0.1.0',
     }

@@ -48,6 +48,7 @@ export class DiallerHandshake {
       typeof welcome.clusterId !== 'string' ||
       typeof welcome.monotonicMs !== 'number' ||
       typeof welcome.hybridMs !== 'number' ||
+      typeof welcome.wallMs !== 'number' ||
       welcome.nodeId !== this.challenge?.nodeId
     ) {
       throw new CassioError('CASSIO_PROTOCOL', 'the node answered the handshake wrongly')

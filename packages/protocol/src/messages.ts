@@ -173,6 +173,8 @@ export interface Welcome {
   readonly monotonicMs: number
   /** As in PONG. */
   readonly hybridMs: number
+  /** What the node's wall clock shows. */
+  readonly wallMs: number
   readonly maxValueBytes: number
   readonly version: string
 }

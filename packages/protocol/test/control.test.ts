@@ -88,6 +88,7 @@ describe('control', () => {
       'storage',
       'diskFull',
       'damaged',
+      'fenced',
     ])
   })
 })

@@ -37,6 +37,7 @@ const WELCOME: Welcome = {
   epoch: 0,
   monotonicMs: 5,
   hybridMs: 7,
+  wallMs: 8,
   maxValueBytes: 1,
   version: '1',
 }

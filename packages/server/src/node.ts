@@ -85,7 +85,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
   private readonly membership: Membership
   private readonly gossip: GossipCore
   private readonly gossipService: GossipService
-  private readonly clockWatch = new ClockWatch()
+  private readonly clockWatch: ClockWatch
   private readonly calls: PeerCalls
   private readonly explainer: Explainer
   private readonly scanner: Scanner
@@ -132,6 +132,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     const local = new LocalReplica(store, repairState.fences, this.counters)
     this.coordinator = new Coordinator(store, local, stamper, this.counters, settings, inner)
     this.coordinator.setHints(parts.hints)
+    this.clockWatch = new ClockWatch(settings.members.length - 1)
     stamper.clockWatch = this.clockWatch
     time.hybridMs = () => stamper.hybridMs
     this.replica = new ReplicaService(store, local, stamper, this.counters, time)
@@ -192,8 +193,10 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       { disk, random },
     )
     let node: Node | undefined
+    let early: CassioError | undefined
     const onFatal = (error: CassioError): void => {
-      if (node !== undefined) node.onFatal(error)
+      if (node === undefined) early ??= error
+      else node.onFatal(error)
     }
     const fences = new Fences(2 ** settings.partitionBits)
     const repairState = await RepairState.open(disk, `${dataDirectory}/repair`, fences)
@@ -215,6 +218,8 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       hints = kept
       const own = { settings, identity, ports, time, counters }
       node = new Node({ ...own, store, stamper, repairState, carrier, hints: kept })
+      // A store that has failed meanwhile will not serve any more.
+      if (early !== undefined) throw early
       await node.open()
       return node
     } catch (error) {
@@ -302,6 +307,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       epoch: this.epoch,
       monotonicMs: this.time.nowMs,
       hybridMs: this.stamper.hybridMs,
+      wallMs: this.wallMs(),
       maxValueBytes: this.maxValueBytes,
       version: VERSION,
     }
@@ -340,13 +346,15 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
 
   onPeerLost(peer: PeerLink): void {
     this.calls.onPeerLost(peer)
-    this.clockWatch.forget(peer.name)
     if (peer.member < 0) return
     this.coordinator.onPeerLost(peer.member)
     if (peer.nodeId !== undefined) this.parts.hints.onPeerLost(peer.nodeId)
   }
 
-  onPeerFound(): void {
+  onPeerFound(peer: PeerLink, welcome: Welcome): void {
+    if (Number.isFinite(welcome.wallMs)) {
+      this.clockWatch.observe(peer.name, welcome.wallMs, this.wallMs())
+    }
     this.parts.hints.wake()
   }
 

@@ -1,4 +1,5 @@
 import {
+  CELL_STAMP_AT,
   type ConsistencyCode,
   cellFault,
   cellSize,
@@ -285,9 +286,15 @@ export class ReadCoordinator implements ReadSink, WriteSink {
   }
 
   private repairSelf(read: ReadOperation, cell: Buffer, at: number): void {
-    const { local, ports } = this.shared
+    const { local, ports, stamper } = this.shared
     const { partition, hash } = read
     const ticket = ticketOf(read.slot, read.sequence)
+    // What this node would not take from others, it must not take from itself.
+    if (stamper.isTooFarAhead(cell, at + CELL_STAMP_AT)) {
+      ports.timers.soon(() => this.onWriteFailed(ticket))
+      return
+    }
+    stamper.observe(cell, at + CELL_STAMP_AT)
     const outcome = local.write(WriteMode.repair, cell, at, partition, hash, this, ticket)
     // Settled: as from a peer, the answer comes after the question.
     if (outcome !== undefined) ports.timers.soon(() => this.onWritten(ticket))

@@ -12,6 +12,12 @@ export interface StamperPorts {
   readonly logger: Logger
 }
 
+/** The wall clock is looked at several times a second; it may be off by so much in between. */
+const JUMP_MS = 500
+
+/** After so long a node that has started alone takes its own clock for right. */
+const ALONE_MS = 10_000
+
 /**
  * The node's hybrid clock with its reservation kept on disk, ahead of use. A stamp that must wait for
  * the reservation to be written (after the wall clock has jumped) waits some milliseconds, in order.
@@ -20,6 +26,11 @@ export class Stamper {
   /** What the peers' clocks say of this node's, once there are peers. */
   clockWatch: ClockWatch | undefined
   private writing: Promise<void> | undefined
+  /** The last reservation could not be written for want of space; it is tried again and again. */
+  private lacksRoom = false
+  /** The wall clock's reading less the monotonic clock's, when they were last compared. */
+  private offsetMs: number
+  private readonly startedMs: number
   private closed = false
   private timer: Timer | undefined
   private waiting: (() => void)[] = []
@@ -31,7 +42,10 @@ export class Stamper {
     private readonly maxClockAheadMs: number,
     private readonly ports: StamperPorts,
     private readonly onFatal: (error: CassioError) => void,
-  ) {}
+  ) {
+    this.startedMs = ports.clock.monotonicMs()
+    this.offsetMs = ports.clock.wallMs() - this.startedMs
+  }
 
   /** @returns with a reservation granted, so that the first stamp need not wait. */
   static async open(
@@ -54,12 +68,26 @@ export class Stamper {
 
   /**
    * Why this node must not give stamps now: its clock is ahead of most others by more than half of
-   * what they tolerate. They would refuse what it stamps, while its own store would keep it.
+   * what they tolerate, or has just jumped and they have not been heard since. They would refuse what
+   * it stamps, while its own store would keep it.
    */
   refusal(): CassioError | undefined {
+    if (this.isUnconfirmed()) {
+      const since = this.clockWatch?.jumped ? 'since its clock has jumped' : 'since its start'
+      const message = `this node has not heard what time it is for the others ${since}`
+      return new CassioError('CASSIO_STAMP_AHEAD', message)
+    }
+    if (this.lacksRoom) {
+      const message = 'the disk is too full to reserve stamps'
+      return new CassioError('CASSIO_DISK_FULL', message)
+    }
     const aheadMs = this.clockWatch?.aheadMs ?? 0
-    if (aheadMs * 2 <= this.maxClockAheadMs) return undefined
-    const message = `this node's clock is ${aheadMs} ms ahead of most other nodes'`
+    // Stamps go on from where they were when the wall clock is set back.
+    const stampsAheadMs = aheadMs + this.hybridMs - this.ports.clock.wallMs()
+    const isFar = aheadMs * 2 > this.maxClockAheadMs || stampsAheadMs > this.maxClockAheadMs
+    if (!isFar) return undefined
+    const what = `this node's clock is ${aheadMs} ms ahead of most other nodes'`
+    const message = `${what}, and its stamps ${stampsAheadMs} ms`
     return new CassioError('CASSIO_STAMP_AHEAD', message)
   }
 
@@ -121,8 +149,23 @@ export class Stamper {
     }
   }
 
+  /**
+   * Whether nobody has confirmed the wall clock since the start, or since it has jumped, either way. A
+   * node that has started alone believes itself after a while.
+   */
+  private isUnconfirmed(): boolean {
+    const { clock } = this.ports
+    const nowMs = clock.monotonicMs()
+    const offsetMs = clock.wallMs() - nowMs
+    if (Math.abs(offsetMs - this.offsetMs) > JUMP_MS) this.clockWatch?.restart()
+    this.offsetMs = offsetMs
+    if (this.clockWatch?.isAwaiting !== true) return false
+    return this.clockWatch.jumped || nowMs < this.startedMs + ALONE_MS
+  }
+
   private watch(): void {
     this.timer = this.ports.timers.after(this.aheadMs / 8, () => {
+      this.isUnconfirmed()
       void this.reserve()
       this.watch()
     })
@@ -135,7 +178,13 @@ export class Stamper {
     this.writing = this.grant(due)
     try {
       await this.writing
+      this.lacksRoom = false
     } catch (error) {
+      if (isNoSpace(error)) {
+        this.lacksRoom = true
+        this.writing = undefined
+        return
+      }
       // Without a reservation no write can be stamped; going on would mean guessing.
       if (!this.closed) this.onFatal(error as CassioError)
       return
@@ -160,4 +209,8 @@ export class Stamper {
       throw asDiskFailure(error, "the clock's reservation cannot be written")
     }
   }
+}
+
+function isNoSpace(error: unknown): boolean {
+  return ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ENOSPC'
 }

@@ -140,6 +140,10 @@ export class WriteCoordinator implements WriteSink {
 
   private stampAndSend(write: WriteOperation): void {
     const { stamper } = this.shared
+    if (stamper.refusal() !== undefined) {
+      this.giveUp(write, 'CASSIO_FAILED')
+      return
+    }
     if (stamper.stamp(write.cell, write.stampAt)) {
       this.send(write)
       return

@@ -6,26 +6,44 @@
  */
 export class ClockWatch {
   /**
-   * Milliseconds by which most of the peers are behind; 0 when this clock is not ahead of most. Every
-   * write asks, so it is worked out when something is heard.
+   * Milliseconds by which most of the peers are behind; below 0 when this clock is behind most; 0 when
+   * nothing was heard. Every write asks, so it is worked out when something is heard.
    */
   aheadMs = 0
+  /** So many peers must say what time it is before this node's own clock is to be believed. */
+  private readonly awaited: number
+  /** Whether the clock has jumped since the start. */
+  jumped = false
   private readonly aheadByPeer = new Map<string, number>()
 
-  /** A peer has said what its wall clock shows; the message's own time of travel adds to the result. */
+  /** @param peers How many other nodes there are. */
+  constructor(peers: number) {
+    this.awaited = Math.ceil(peers / 2)
+  }
+
+  /**
+   * A peer has said what its wall clock shows; the message's own time of travel adds to the result. It
+   * counts for as long as this node's clock does not jump, also when the peer has gone.
+   */
   observe(peer: string, peerWallMs: number, ownWallMs: number): void {
     this.aheadByPeer.set(peer, ownWallMs - peerWallMs)
     this.update()
   }
 
-  /** A peer has gone; what it last said does not count any more. */
-  forget(peer: string): void {
-    this.aheadByPeer.delete(peer)
+  /** This node's clock has jumped: what was heard before says nothing any more. */
+  restart(): void {
+    this.jumped = true
+    this.aheadByPeer.clear()
     this.update()
+  }
+
+  /** Whether too few peers have been heard since the start, or since the clock has jumped. */
+  get isAwaiting(): boolean {
+    return this.aheadByPeer.size < this.awaited
   }
 
   private update(): void {
     const ahead = [...this.aheadByPeer.values()].sort((a, b) => b - a)
-    this.aheadMs = Math.max(0, ahead[Math.floor(ahead.length / 2)] ?? 0)
+    this.aheadMs = ahead[Math.floor(ahead.length / 2)] ?? 0
   }
 }

@@ -19,8 +19,10 @@ import {
 } from './repair-session'
 import type { RepairState } from './repair-state'
 
-/** Partitions in one session. */
+/** Partitions in one session; fewer when sessions take longer than is good, or fail. */
 const BATCH_MAX = 256
+const SESSION_MS_MAX = 8_000
+const SESSION_MS_MIN = 2_000
 /** A session that could not do all is tried again after this long, or the interval where that is less. */
 const RETRY_MS = 5_000
 /** Between two looks for work. */
@@ -78,6 +80,7 @@ export class AntiEntropy {
   private readonly marks = new Marks()
   private run = new RepairRun([])
   private active = false
+  private batchSize = BATCH_MAX
   private closed = false
   private wakeUp: (() => void) | undefined
   private looping: Promise<void> | undefined
@@ -200,6 +203,8 @@ export class AntiEntropy {
         this.postpone(batch, error as Error)
       }
       const tookMs = this.parts.clock.monotonicMs() - startedMs
+      if (tookMs > SESSION_MS_MAX) this.batchSize = Math.max(1, this.batchSize >>> 1)
+      else if (tookMs < SESSION_MS_MIN) this.batchSize = Math.min(BATCH_MAX, this.batchSize * 2)
       const restMs = Math.min(REST_MS_MAX, tookMs * (100 / options.repairShare - 1))
       if (!this.run.running) await this.sleep(restMs)
     }
@@ -222,7 +227,7 @@ export class AntiEntropy {
     due = [...due].sort((a, b) => state.verifiedMs[a.partition]! - state.verifiedMs[b.partition]!)
     const complete = due[0]?.absent.length === 0
     const alike = due.filter(({ absent }) => (absent.length === 0) === complete)
-    return alike.slice(0, BATCH_MAX).sort((a, b) => a.partition - b.partition)
+    return alike.slice(0, this.batchSize).sort((a, b) => a.partition - b.partition)
   }
 
   private isDue({ partition, absent, others }: Led): boolean {

@@ -38,6 +38,7 @@ import type { Counters } from '../metrics'
 import type { LocalReplica } from '../replica/local-replica'
 import { counts, entryOf } from './entries'
 import type { PartitionDigests } from './partition-digests'
+import type { ProofNews } from './proof-news'
 import type { RepairPeer } from './repair-peer'
 import type { RepairState } from './repair-state'
 
@@ -51,6 +52,7 @@ export interface LocalRepairParts {
   readonly local: LocalReplica
   readonly state: RepairState
   readonly digests: PartitionDigests
+  readonly news: Pick<ProofNews, 'moved'>
   readonly stamper: Stamper
   readonly counters: Counters
   readonly partitionBits: number
@@ -141,14 +143,14 @@ export class LocalRepairPeer implements RepairPeer {
   }
 
   async commit({ partitions, cutoffMs }: RepairCommit): Promise<void> {
-    const { state, counters, store, wallMs } = this.parts
+    const { state, counters, news, wallMs } = this.parts
     let moved = false
     for (const partition of partitions) {
       if (!state.verify(partition, cutoffMs, wallMs())) continue
       moved = true
       counters.partitionsProven += 1
     }
-    if (moved) store.proofsMoved()
+    if (moved) news.moved()
   }
 
   async mark({ partitions }: RepairMark): Promise<void> {
@@ -157,12 +159,12 @@ export class LocalRepairPeer implements RepairPeer {
 
   /** What one replica knows to be proven is proven for all. */
   private learn(partitions: readonly number[], provenMs: readonly number[]): void {
-    const { local, store } = this.parts
+    const { local, news } = this.parts
     let moved = false
     partitions.forEach((partition, i) => {
       if (local.fences.prove(partition, provenMs[i]!)) moved = true
     })
-    if (moved) store.proofsMoved()
+    if (moved) news.moved()
   }
 
   private read(partition: number, key: Buffer): Promise<Buffer | undefined> {

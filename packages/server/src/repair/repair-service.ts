@@ -11,9 +11,13 @@ import type { PeerCalls } from '../transport/peer-calls'
 import { AntiEntropy } from './anti-entropy'
 import { LocalRepairPeer } from './local-repair-peer'
 import { PartitionDigests } from './partition-digests'
+import { ProofNews } from './proof-news'
 import { RemoteRepairPeer } from './remote-repair-peer'
 import { serveRepair } from './repair-calls'
 import type { RepairState } from './repair-state'
+
+/** Tombstones that may go are looked for once in this time, or in the interval of repair. */
+const NEWS_MS_MAX = 60_000
 
 export interface RepairServiceParts {
   readonly settings: NodeSettings
@@ -34,16 +38,20 @@ export class RepairService {
   readonly state: RepairState
   private readonly own: LocalRepairPeer
   private readonly antiEntropy: AntiEntropy
+  private readonly news: ProofNews
 
   constructor(parts: RepairServiceParts) {
     const { settings, identity, store, local, state, stamper, counters, calls, ports } = parts
     const { clock } = ports
     this.state = state
+    const newsMs = Math.min(settings.repairIntervalMs, NEWS_MS_MAX)
+    this.news = new ProofNews(() => store.proofsMoved(), newsMs, ports.timers)
     this.own = new LocalRepairPeer({
       store,
       local,
       state,
       digests: new PartitionDigests(store, local.fences),
+      news: this.news,
       stamper,
       counters,
       partitionBits: settings.partitionBits,
@@ -116,6 +124,7 @@ export class RepairService {
   }
 
   close(): Promise<void> {
+    this.news.close()
     return this.antiEntropy.close()
   }
 }

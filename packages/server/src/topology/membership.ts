@@ -34,7 +34,7 @@ export interface MembershipOwner {
   onPeerMessage(peer: PeerLink, type: number, buffer: Buffer, from: number, to: number): void
   onPeerLost(peer: PeerLink): void
   /** A peer can be asked again. */
-  onPeerFound(): void
+  onPeerFound(peer: PeerLink, welcome: Welcome): void
   onFatal(error: CassioError): void
 }
 
@@ -120,7 +120,7 @@ export class Membership implements PeerLinkOwner {
     this.complaints.delete(peer)
     this.ports.logger.info('peer connected', { peer: peer.name, node: welcome.nodeId })
     this.tell(peer)
-    this.owner.onPeerFound()
+    this.owner.onPeerFound(peer, welcome)
   }
 
   onPeerMessage(peer: PeerLink, type: number, buffer: Buffer, from: number, to: number): void {

@@ -75,6 +75,7 @@ class Replica {
       local: this.local,
       state,
       digests: new PartitionDigests(store.asStore, fences),
+      news: { moved: () => {} },
       stamper: { isTooFarAhead: () => false, observe: () => {} } as unknown as Stamper,
       counters,
       partitionBits: BITS,
