@@ -127,9 +127,10 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
       time,
       flusher: new Flusher(timers),
     }
-    const inner = { clock, timers, random, logger: ports.logger, time }
+    const inner = { clock, timers, random, logger: ports.logger, time, buggify: ports.buggify }
     this.counters = parts.counters
-    const local = new LocalReplica(store, repairState.fences, this.counters)
+    const { buggify } = ports
+    const local = new LocalReplica(store, repairState.fences, this.counters, buggify)
     this.coordinator = new Coordinator(store, local, stamper, this.counters, settings, inner)
     this.coordinator.setHints(parts.hints)
     this.clockWatch = new ClockWatch(settings.members.length - 1)
@@ -203,7 +204,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     const store = await openNodeStore(settings, ports, fences, onFatal)
     const time = new LoopTime(ports.clock)
     const counters = new Counters()
-    const carrier = new HintCarrier(time)
+    const carrier = new HintCarrier(time, ports.buggify)
     let stamper: Stamper | undefined
     let hints: Hints | undefined
     try {

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random, Timer, Timers } from '@cassiopeia/env'
+import type { Clock, Logger, Ports, Random, Timer, Timers } from '@cassiopeia/env'
 import {
   CassioError,
   type ErrorCode,
@@ -25,6 +25,7 @@ export interface CoordinationOptions {
 }
 
 export interface CoordinationPorts {
+  readonly buggify: Ports['buggify']
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random

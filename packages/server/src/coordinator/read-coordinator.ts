@@ -197,10 +197,10 @@ export class ReadCoordinator implements ReadSink, WriteSink {
   private watchHedge(read: ReadOperation): void {
     const { options, ports, watch } = this.shared
     const usualMs = slowestAsked(read)
-    const delayMs = Math.min(
-      Math.max(usualMs * HEDGE_FACTOR, options.hedgeMinMs),
-      options.hedgeMaxMs,
-    )
+    const atOnce = ports.buggify?.('read.hedge-at-once') === true
+    const delayMs = atOnce
+      ? 0
+      : Math.min(Math.max(usualMs * HEDGE_FACTOR, options.hedgeMinMs), options.hedgeMaxMs)
     watch.call(this.shared, read, Math.min(ports.time.nowMs + delayMs, read.deadlineMs))
   }
 
@@ -296,8 +296,12 @@ export class ReadCoordinator implements ReadSink, WriteSink {
     }
     stamper.observe(cell, at + CELL_STAMP_AT)
     const outcome = local.write(WriteMode.repair, cell, at, partition, hash, this, ticket)
-    // Settled: as from a peer, the answer comes after the question.
-    if (outcome !== undefined) ports.timers.soon(() => this.onWritten(ticket))
+    if (outcome === undefined) return
+    // As from a peer, the answer comes after the question.
+    ports.timers.soon(() => {
+      if (outcome === ReplicaOutcome.settled) this.onWritten(ticket)
+      else this.onWriteFailed(ticket)
+    })
   }
 
   /** Answers to the questions so far come too late from now on. */

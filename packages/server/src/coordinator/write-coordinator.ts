@@ -200,8 +200,10 @@ export class WriteCoordinator implements WriteSink {
   }
 
   private lingersTooMuch(): boolean {
-    const { operationsMax, operationBytesMax } = this.shared.options
+    const { options, ports } = this.shared
+    const { operationsMax, operationBytesMax } = options
     return (
+      ports.buggify?.('write.settle-early') === true ||
       this.lingering > operationsMax * LINGERING_SHARE ||
       this.lingeringBytes > operationBytesMax * LINGERING_SHARE
     )

@@ -1,4 +1,4 @@
-import type { Clock, Random, Timer, Timers } from '@cassiopeia/env'
+import type { Clock, Ports, Random, Timer, Timers } from '@cassiopeia/env'
 import { MessageType, type NodeLoad, unpack } from '@cassiopeia/protocol'
 import type { Membership } from '../topology/membership'
 import type { LoopTime } from '../transport/loop-time'
@@ -10,6 +10,7 @@ import type { GossipCore, GossipMessage } from './gossip-core'
 const FANOUT = 3
 
 export interface GossipServicePorts {
+  readonly buggify: Ports['buggify']
   readonly clock: Clock
   readonly timers: Timers
   readonly random: Random
@@ -64,7 +65,9 @@ export class GossipService {
     const { view } = this.membership
     view?.map.members.forEach((member, i) => {
       this.core.expect(member.id, this.ports.time.nowMs)
-      view.suspected[i] = this.core.suspects(member.id, this.ports.time.nowMs)
+      view.suspected[i] =
+        this.core.suspects(member.id, this.ports.time.nowMs) ||
+        this.ports.buggify?.('gossip.suspect') === true
     })
   }
 

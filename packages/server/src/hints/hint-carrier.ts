@@ -1,3 +1,4 @@
+import type { Ports } from '@cassiopeia/env'
 import { ReplicaAnswer, type ReplicaOutcome, WriteMode } from '@cassiopeia/protocol'
 import { sendCell } from '../coordinator/replica-channel'
 import type { ClusterView } from '../topology/cluster-view'
@@ -17,7 +18,10 @@ export class HintCarrier implements HintOwner {
   onHintDropped: (partition: number) => void = () => {}
   onHintsLost: () => void = () => {}
 
-  constructor(private readonly time: LoopTime) {}
+  constructor(
+    private readonly time: LoopTime,
+    private readonly buggify: Ports['buggify'],
+  ) {}
 
   isLive(memberId: string): boolean {
     const member = this.memberOf(memberId)
@@ -31,7 +35,7 @@ export class HintCarrier implements HintOwner {
   sendHint(memberId: string, token: number, cell: Buffer, at: number): boolean {
     const member = this.memberOf(memberId)
     const peer = member < 0 ? undefined : this.view!.peers[member]
-    if (peer === undefined) return false
+    if (peer === undefined || this.buggify?.('hints.cannot-send')) return false
     const { epoch } = this.view!.map
     const deadlineMs = this.time.nowMs + HINT_MS
     const slot = FIRST_SLOT + token
@@ -43,6 +47,7 @@ export class HintCarrier implements HintOwner {
     if (to - from < ReplicaAnswer.rest) return false
     const slot = buffer.readUInt32BE(from + ReplicaAnswer.slot)
     if (slot < FIRST_SLOT) return false
+    if (this.buggify?.('hints.lose-answer')) return true
     const outcome = buffer[from + ReplicaAnswer.outcome] as ReplicaOutcome
     this.hints?.onAnswer(slot - FIRST_SLOT, outcome)
     return true

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random, Timer, Timers } from '@cassiopeia/env'
+import type { Clock, Logger, Ports, Random, Timer, Timers } from '@cassiopeia/env'
 import {
   CassioError,
   type RepairParams,
@@ -58,6 +58,7 @@ export interface AntiEntropyParts {
   readonly hybridMs: () => number
   /** Requests of clients in flight. */
   readonly operations: () => number
+  readonly buggify: Ports['buggify']
 }
 
 /** When a partition was last tried by this node, and how that ended. */
@@ -217,8 +218,10 @@ export class AntiEntropy {
 
   /** The partitions of the next session: all with every replica, or all without. */
   private next(): Led[] {
-    const { options, state, own } = this.parts
-    const led = this.led()
+    const { options, state, own, buggify } = this.parts
+    // Two leaders of one partition do no harm.
+    const isUsurper = buggify?.('repair.second-leader') === true
+    const led = isUsurper ? this.leadership!.held : this.led()
     let due: Led[] = []
     if (this.run.running) {
       this.run.keepOnly(new Set(led.map(({ partition }) => partition)), own.name)
@@ -268,7 +271,11 @@ export class AntiEntropy {
     }
     this.active = true
     parts.counters.repairSessions += 1
-    const watch = { onDiffered: this.onDiffered, onCopied: this.onCopied }
+    const watch = {
+      onDiffered: this.onDiffered,
+      onCopied: this.onCopied,
+      losesCommit: () => parts.buggify?.('repair.lose-commit') === true,
+    }
     try {
       const outcomes = await new RepairSession(parts.own, plan, watch).run()
       for (const [i, outcome] of outcomes.entries()) this.note(batch[i]!, outcome)

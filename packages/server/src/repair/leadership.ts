@@ -20,23 +20,30 @@ export class Leadership {
 
   constructor(readonly view: ClusterView) {}
 
+  /** All partitions of which this node is a replica, as if it led them. */
+  get held(): readonly Led[] {
+    const live = this.view.map.members.map((_, member) => this.view.isLive(member))
+    return ledBy(this.view, live, true)
+  }
+
   /** As of now; the same array while nobody comes or goes. */
   get led(): readonly Led[] {
     const live = this.view.map.members.map((_, member) => this.view.isLive(member))
     const isSame = live.every((isLive, member) => isLive === this.liveThen[member])
     if (!isSame || this.liveThen.length === 0) {
       this.liveThen = live
-      this.known = ledBy(this.view, live)
+      this.known = ledBy(this.view, live, false)
     }
     return this.known
   }
 }
 
-function ledBy(view: ClusterView, live: readonly boolean[]): Led[] {
+function ledBy(view: ClusterView, live: readonly boolean[], all: boolean): Led[] {
   const { table, ownIndex } = view
   const led: Led[] = []
   for (let partition = 0; partition < table.partitionCount; partition += 1) {
-    if (!leads(view, live, partition)) continue
+    const isLed = all ? table.holds(partition, ownIndex) : leads(view, live, partition)
+    if (!isLed) continue
     const others: number[] = []
     const absent: string[] = []
     for (let slot = 0; slot < table.replicationFactor; slot += 1) {

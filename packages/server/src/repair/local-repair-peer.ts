@@ -23,6 +23,7 @@ import {
   type RepairMark,
   type RepairPrepare,
   type RepairPrepared,
+  ReplicaOutcome,
   WriteMode,
 } from '@cassiopeia/protocol'
 import {
@@ -202,6 +203,10 @@ export class LocalRepairPeer implements RepairPeer {
       }
       const outcome = local.write(WriteMode.repair, cell, 0, partition, hash, sink, 0)
       if (outcome === undefined) return
+      if (outcome !== ReplicaOutcome.settled) {
+        reject(new CassioError('CASSIO_OVERLOADED', 'the replica has too much to do'))
+        return
+      }
       // Somebody holds what all had agreed is not there.
       counters.lateArrivals += 1
       resolve(false)

@@ -1,3 +1,4 @@
+import type { Ports } from '@cassiopeia/env'
 import { type CellStore, DIGEST_BYTES, type PartitionDigest, rootOf } from '@cassiopeia/storage'
 import type { Fences } from './fences'
 
@@ -34,6 +35,7 @@ export class PartitionDigests {
   constructor(
     private readonly store: CellStore,
     private readonly fences: Fences,
+    private readonly buggify?: Ports['buggify'],
   ) {}
 
   /** @param partitions Rising. @param provenMs One for each. @throws what `CellStore.digest` does. */
@@ -42,6 +44,7 @@ export class PartitionDigests {
     cutoffMs: number,
     provenMs: readonly number[],
   ): Promise<Roots> {
+    if (this.buggify?.('repair.forget-roots')) this.kept.clear()
     const missing = partitions.filter((partition, i) => {
       const kept = this.kept.get(partition)
       return kept === undefined || !this.isValid(kept, partition, cutoffMs, provenMs[i]!)

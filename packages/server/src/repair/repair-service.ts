@@ -50,7 +50,7 @@ export class RepairService {
       store,
       local,
       state,
-      digests: new PartitionDigests(store, local.fences),
+      digests: new PartitionDigests(store, local.fences, ports.buggify),
       news: this.news,
       stamper,
       counters,
@@ -77,6 +77,7 @@ export class RepairService {
       },
       hybridMs: () => stamper.hybridMs,
       operations: parts.operations,
+      buggify: ports.buggify,
     })
   }
 

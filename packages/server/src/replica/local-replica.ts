@@ -1,3 +1,4 @@
+import type { Ports } from '@cassiopeia/env'
 import { CELL_STAMP_AT, ReplicaOutcome, type WriteMode } from '@cassiopeia/protocol'
 import type { CellStore, WriteSink } from '@cassiopeia/storage'
 import type { Counters } from '../metrics'
@@ -12,11 +13,12 @@ export class LocalReplica {
     private readonly store: CellStore,
     readonly fences: Fences,
     private readonly counters: Counters,
+    private readonly buggify: Ports['buggify'],
   ) {}
 
   /**
    * @returns undefined when the store has taken the cell: the sink is told later. Else `fenced`, or
-   * `settled` for a repair: the sink is not told.
+   * `settled` for a repair, or another refusal: the sink is not told.
    */
   write(
     mode: WriteMode,
@@ -37,6 +39,7 @@ export class LocalReplica {
       this.counters.settledRepairs += 1
       return ReplicaOutcome.settled
     }
+    if (this.buggify?.('replica.refuse')) return ReplicaOutcome.overloaded
     fences.arrivals[partition]! += 1
     this.store.write(cell, at, partition, hash, sink, token)
     return undefined

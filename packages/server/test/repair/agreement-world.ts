@@ -69,7 +69,7 @@ class Replica {
     const state = await RepairState.open(ports.disk, '/data/repair', fences)
     const store = new ModelStore(this.cells, ports.timers, () => random.below(12))
     this.store = store
-    this.local = new LocalReplica(store.asStore, fences, counters)
+    this.local = new LocalReplica(store.asStore, fences, counters, undefined)
     this.peer = new LocalRepairPeer({
       store: store.asStore,
       local: this.local,
