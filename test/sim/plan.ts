@@ -1,10 +1,11 @@
 import { KeyedRandom } from '@cassiopeia/env'
-import { drawFaults, FAULT_KINDS, type FaultKind, type PlannedFault } from './faults'
+import { drawFaults, NODES_NEEDED } from './draw-faults'
+import { drawOperations } from './draw-operations'
+import { drawClientOptions, drawNodeOptions } from './draw-options'
+import { FAULT_KINDS, type FaultKind, type PlannedFault, POWER_KINDS } from './faults'
 
 export type Level = 'ONE' | 'QUORUM' | 'ALL'
 export type Verb = 'set' | 'get' | 'del'
-
-export const REPLICATION_FACTOR = 3
 
 export interface PlannedOperation {
   /** Milliseconds of the client's own clock between the previous answer and this call. */
@@ -14,6 +15,8 @@ export interface PlannedOperation {
   readonly level: Level
   /** Bytes that pad the value of a set. */
   readonly padBytes: number
+  /** After which the value of a set expires; absent when it does not. */
+  readonly ttlMs?: number
 }
 
 /** What every node of a run is started with, besides addresses and ports. */
@@ -21,10 +24,18 @@ export interface PlannedNodeOptions {
   readonly sync: 'group' | 'periodic' | 'none'
   readonly syncIntervalMs: number
   readonly segmentBytes: number
+  readonly memoryBytesMax: number
   readonly memtableBytes: number
+  readonly diskReserveBytes: number
   readonly inlineWriteBytesMax: number
   readonly readInPlace: boolean
   readonly partitionBits: number
+  readonly hintBytesMax: number
+  readonly hintAgeMaxMs: number
+  readonly antiEntropy: boolean
+  readonly repairIntervalMs: number
+  readonly repairLagMs: number
+  readonly repairShare: number
   readonly gossipIntervalMs: number
   readonly phiThreshold: number
   readonly hedgeMinMs: number
@@ -56,7 +67,14 @@ export interface Plan {
   readonly mood: 'calm' | 'single' | 'mixed'
   readonly kinds: readonly FaultKind[]
   readonly nodes: number
+  /** Until heal. With a lull, calls pause in the middle for longer than hints are kept. */
   readonly chaosMs: number
+  /** How long nobody calls after heal, so that repair goes round and tombstones may be forgotten. */
+  readonly quietMs: number
+  /** The node that is not started again at heal, if any. */
+  readonly staysDead?: number
+  /** Whether code takes rare paths at random: see docs/SIMULATION.md. */
+  readonly buggify: boolean
   readonly node: PlannedNodeOptions
   readonly client: PlannedClientOptions
   readonly keys: readonly string[]
@@ -65,117 +83,90 @@ export interface Plan {
   readonly faults: readonly PlannedFault[]
 }
 
-/** A healthy link may hold a message up for 100 ms, which no attempt of a write may mistake for death. */
-const ATTEMPT_MIN_MS = 120
-const CHAOS_MS = [5_000, 12_000] as const
+/** Replicas of each key where there are as many nodes. */
+const REPLICATION_FACTOR = 3
+const BUSY_MS = [5_000, 12_000] as const
+/** Of all seeds, those in which time passes all windows. */
+const LULL_SHARE = 0.22
+const KEYS_MAX = 60
+const CLIENTS_MAX = 12
+/** One to seven nodes, three and five most often. */
+const NODES = [1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 5, 5, 5, 5, 5, 6, 7] as const
+/** Jumps of clocks stop much else, so they are in few of the mixed seeds. */
+const JUMP_SHARE = 0.06
+
+export function replicationFactorOf({ nodes }: Plan): number {
+  return Math.min(REPLICATION_FACTOR, nodes)
+}
 
 export function makePlan(seed: number): Plan {
   const random = new KeyedRandom(seed, 'plan:shape')
   const kinds = drawKinds(random)
   const mood = kinds.length === 0 ? 'calm' : kinds.length === 1 ? 'single' : 'mixed'
-  const nodes = 3 + random.below(3)
-  const clients = 2 + random.below(5)
-  const chaosMs = Math.round(random.between(...CHAOS_MS))
-  const keys = Array.from({ length: 1 + random.below(4) }, (_, index) => `key-${index}`)
-  // What is not synced is lost with the power, as promised: only group commit is cut off from it.
-  const isPowerSafe = !kinds.includes('powerCut')
-  const syncs = ['group', 'group', 'periodic', 'none'] as const
-  const sync = isPowerSafe ? syncs[random.below(syncs.length)]! : 'group'
-  const people = { nodes, clients }
+  const nodes = drawNodes(random, mood === 'single' ? kinds[0] : undefined)
+  // A few of them more often than many, and keys likewise.
+  const clients = 1 + Math.floor(CLIENTS_MAX * random.unit() ** 1.5)
+  const keyCount = Math.ceil(KEYS_MAX ** (random.unit() ** 0.8))
+  const keys = Array.from({ length: keyCount }, (_, index) => `key-${index}`)
+  const hasLull = random.chance(LULL_SHARE)
+  const node = drawNodeOptions(new KeyedRandom(seed, 'plan:node'), {
+    // What is not synced is lost with the power, as promised: only group commit is cut off from it.
+    isPowerSafe: !POWER_KINDS.some((kind) => kinds.includes(kind)),
+    isFullAtTimes: kinds.includes('diskFull'),
+    hasLull,
+  })
+  const busyMs = Math.round(random.between(...BUSY_MS))
+  const windowMs = Math.max(node.repairIntervalMs * 3, node.hintAgeMaxMs) + node.repairLagMs
+  const lullMs = hasLull ? Math.round(windowMs * random.between(1, 1.5)) : 0
+  const chaosMs = busyMs + lullMs
+  const staysDead = drawStaysDead(random, nodes, kinds)
   return {
     seed,
     mood,
     kinds,
     nodes,
     chaosMs,
-    node: drawNodeOptions(new KeyedRandom(seed, 'plan:node'), sync),
-    client: drawClientOptions(new KeyedRandom(seed, 'plan:client'), mood === 'calm'),
+    quietMs: lullMs,
+    ...(staysDead === undefined ? {} : { staysDead }),
+    buggify: mood !== 'calm',
+    node,
+    client: drawClientOptions(new KeyedRandom(seed, 'plan:client'), {
+      isCalm: mood === 'calm',
+      // A clock that jumps by more than an attempt lasts may let an earlier attempt win after all.
+      neverRepeats: kinds.includes('jump') || kinds.includes('strobe'),
+    }),
     keys,
-    operations: drawOperations(seed, clients, keys, chaosMs),
-    faults: drawFaults(seed, kinds, people, chaosMs),
+    operations: drawOperations(seed, clients, keys, {
+      chaosMs,
+      lull: { atMs: Math.round(busyMs * random.between(0.3, 0.7)), forMs: lullMs },
+    }),
+    faults: drawFaults(seed, kinds, { nodes, clients }, chaosMs),
   }
 }
 
-/** 10 % calm, 20 % one kind, the rest each kind by chance. */
+/** 10 % calm, 15 % one kind, the rest each kind by chance. */
 function drawKinds(random: KeyedRandom): FaultKind[] {
   const draw = random.unit()
   if (draw < 0.1) return []
-  if (draw < 0.3) return [FAULT_KINDS[random.below(FAULT_KINDS.length)]!]
-  const share = random.between(0.25, 0.6)
-  const drawn = FAULT_KINDS.filter(() => random.chance(share))
+  if (draw < 0.25) return [FAULT_KINDS[random.below(FAULT_KINDS.length)]!]
+  const share = random.between(0.1, 0.5)
+  const drawn = FAULT_KINDS.filter((kind) => random.chance(kind === 'jump' ? JUMP_SHARE : share))
   return drawn.length < 2 ? ['partition', 'skew'] : drawn
 }
 
-function drawNodeOptions(
+/** @param only The one kind of fault, which there must be nodes enough for. */
+function drawNodes(random: KeyedRandom, only: FaultKind | undefined): number {
+  const drawn = NODES[random.below(NODES.length)]!
+  return only === undefined ? drawn : Math.max(drawn, NODES_NEEDED[only] ?? 1)
+}
+
+/** Not where another node's files may be damaged: the two that are left would not be enough. */
+function drawStaysDead(
   random: KeyedRandom,
-  sync: PlannedNodeOptions['sync'],
-): PlannedNodeOptions {
-  const pingIntervalMs = 100 + random.below(400)
-  const hedgeMinMs = 2 + random.below(20)
-  const backoffMinMs = 5 + random.below(50)
-  return {
-    sync,
-    syncIntervalMs: 10 + random.below(500),
-    segmentBytes: 1024 * 2 ** random.below(7),
-    partitionBits: 10,
-    gossipIntervalMs: 80 + random.below(300),
-    phiThreshold: 5 + random.below(6),
-    hedgeMinMs,
-    hedgeMaxMs: hedgeMinMs + random.below(100),
-    reserveAheadMs: 100 + random.below(900),
-    pingIntervalMs,
-    silenceMaxMs: pingIntervalMs * (3 + random.below(4)),
-    handshakeTimeoutMs: 300 + random.below(1_000),
-    frameTimeoutMs: 500 + random.below(2_000),
-    backoffMinMs,
-    backoffMaxMs: backoffMinMs + random.below(500),
-    // So small that memtables are flushed and tables merged while the faults last.
-    memtableBytes: 4096 * 2 ** random.below(4),
-    inlineWriteBytesMax: random.below(2) * 65_536,
-    readInPlace: random.chance(0.3),
-  }
-}
-
-/** Half of the runs have clients that never repeat a write: what those promise is sharper. */
-function drawClientOptions(random: KeyedRandom, isCalm: boolean): PlannedClientOptions {
-  const timeoutMs = isCalm ? 5_000 : 150 + random.below(1_500)
-  const repeats = random.chance(0.5)
-  const backoffMinMs = 5 + random.below(50)
-  return {
-    timeoutMs,
-    attemptTimeoutMs: repeats ? ATTEMPT_MIN_MS + random.below(Math.ceil(timeoutMs / 3)) : timeoutMs,
-    hedgeAfterMs: 5 + random.below(60),
-    backoffMinMs,
-    backoffMaxMs: backoffMinMs + random.below(500),
-  }
-}
-
-function drawOperations(
-  seed: number,
-  clients: number,
-  keys: readonly string[],
-  chaosMs: number,
-): PlannedOperation[][] {
-  const shape = new KeyedRandom(seed, 'plan:workload')
-  const waitMeanMs = shape.between(30, 180)
-  const burstShare = shape.between(0, 0.7)
-  const delShare = shape.between(0, 0.25)
-  const setShare = shape.between(0.2, 0.6)
-  const oddLevels = shape.chance(0.4) ? shape.between(0.05, 0.4) : 0
-  const padMax = shape.chance(0.2) ? 4_000 : 60
-  return Array.from({ length: clients }, (_, client) => {
-    const random = new KeyedRandom(seed, 'plan:operations', String(client))
-    const operations: PlannedOperation[] = []
-    for (let atMs = 0; atMs < chaosMs; ) {
-      const waitMs = random.chance(burstShare) ? 0 : random.between(0, 2 * waitMeanMs)
-      // An answer takes some time too; a client that is quicker than planned stops early.
-      atMs += waitMs + 4
-      const draw = random.unit()
-      const verb = draw < delShare ? 'del' : draw < delShare + setShare ? 'set' : 'get'
-      const key = keys[random.below(keys.length)]!
-      const level = random.chance(oddLevels) ? (random.chance(0.6) ? 'ONE' : 'ALL') : 'QUORUM'
-      operations.push({ waitMs, verb, key, level, padBytes: random.below(padMax) })
-    }
-    return operations
-  })
+  nodes: number,
+  kinds: readonly FaultKind[],
+): number | undefined {
+  const drawn = random.chance(0.3) ? random.below(nodes) : undefined
+  const isPossible = nodes >= REPLICATION_FACTOR && kinds.length > 0 && !kinds.includes('rot')
+  return isPossible ? drawn : undefined
 }

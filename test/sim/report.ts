@@ -1,31 +1,46 @@
 import type { Violation } from './checkers'
-import { formatRecord, type OperationRecord } from './history'
+import { formatRecord, type History, type OperationRecord } from './history'
 import type { RunResult } from './run'
 
 /** Calls of the same key shown around a violation. */
 const CONTEXT_MAX = 30
+const VIOLATIONS_SHOWN = 3
 
 export function replayCommand(seed: number): string {
   return `npm run simulate -- --seed ${seed} --trace`
 }
 
-/** What a failing seed has to say: the rule, the key, its witnesses, and how to see it again. */
-export function formatFailure(result: RunResult): string {
+/**
+ * What a failing run has to say: the rule, the key, its witnesses, and how to see it again.
+ * @param replay Default: the seed again.
+ */
+export function formatFailure(result: RunResult, replay?: string): string {
   const { plan, violations, history, traceHash, historyHash } = result
-  const shown = violations.slice(0, 3).map((violation) => formatViolation(violation, result))
+  const byRule = oneOfEachRule(violations)
+  const shown = byRule.slice(0, VIOLATIONS_SHOWN)
   const rest = violations.length - shown.length
   return [
     `seed ${plan.seed} failed: ${violations.length} violations (${plan.mood}: ` +
       `${plan.kinds.join(', ')}; ${plan.nodes} nodes, ${plan.operations.length} clients, ` +
       `sync ${plan.node.sync}, ${history.records.length} calls)`,
-    ...shown,
+    ...shown.map((violation) => formatViolation(violation, history)),
     ...(rest > 0 ? [`… and ${rest} more`] : []),
     `trace hash ${traceHash}, history hash ${historyHash}`,
-    `replay: ${replayCommand(plan.seed)}`,
+    `replay: ${replay ?? replayCommand(plan.seed)}`,
   ].join('\n')
 }
 
-function formatViolation(violation: Violation, { history }: RunResult): string {
+/** The first violation of each rule, then the others. */
+function oneOfEachRule(violations: readonly Violation[]): Violation[] {
+  const first = new Map<string, Violation>()
+  for (const violation of violations) {
+    if (!first.has(violation.rule)) first.set(violation.rule, violation)
+  }
+  const firsts = [...first.values()]
+  return [...firsts, ...violations.filter((violation) => !firsts.includes(violation))]
+}
+
+export function formatViolation(violation: Violation, history: History): string {
   const { rule, message, key, witnesses } = violation
   const lines = [`\n${rule}${key === undefined ? '' : ` (${key})`}: ${message}`]
   lines.push(...witnesses.map((record) => `  * ${formatRecord(record)}`))
@@ -64,59 +79,34 @@ export function formatTrace({ history, logs }: RunResult): string {
   return lines.map(({ timeMs, text }) => `${timeMs.toFixed(3).padStart(11)}  ${text}`).join('\n')
 }
 
-/** Adds up what many runs did, so that one can see that the rare paths are walked. */
-export class Summary {
-  seeds = 0
-  virtualMs = 0
-  wallMs = 0
-  events = 0
-  private readonly outcomes = new Map<string, number>()
-  private readonly faults = new Map<string, number>()
-  private readonly counters = new Map<string, number>()
-  private readonly moods = new Map<string, number>()
+/** What the lines of a history are called that come from its lists. */
+const LINE_TYPES: Readonly<Record<string, string>> = Object.freeze({
+  records: 'operation',
+  faults: 'fault',
+  finalVotes: 'votes',
+  finalNodes: 'node',
+  peaks: 'peak',
+  incidents: 'incident',
+})
 
-  add(result: RunResult, wallMs: number): void {
-    this.seeds += 1
-    this.virtualMs += result.virtualMs
-    this.wallMs += wallMs
-    this.events += result.events
-    bump(this.moods, result.plan.mood)
-    for (const { verb, outcome } of result.history.records)
-      bump(this.outcomes, `${verb} ${outcome}`)
-    for (const { kind } of result.history.faults) if (kind !== 'heal') bump(this.faults, kind)
-    for (const [name, value] of Object.entries(result.counters)) bump(this.counters, name, value)
+/**
+ * A history as JSON lines: a record a line, whose field `type` says what it is. First the plan, then
+ * the calls by when they were asked, the faults, the last votes, what went wrong outside of calls, the
+ * violations with the indexes of their calls, and last the hashes. A call that never settled has null
+ * for its end.
+ */
+export function historyLines(result: RunResult): string[] {
+  const { violations, traceHash, historyHash, virtualMs } = result
+  const { plan, ...history } = result.history
+  const lines: object[] = [{ type: 'plan', epochMs: history.epochMs, plan }]
+  for (const [name, list] of Object.entries(history)) {
+    if (!Array.isArray(list)) continue
+    for (const item of list) lines.push({ type: LINE_TYPES[name] ?? name, ...item })
   }
-
-  get operations(): number {
-    return [...this.outcomes.values()].reduce((sum, count) => sum + count, 0)
+  for (const violation of violations) {
+    const witnesses = violation.witnesses.map(({ index }) => index)
+    lines.push({ type: 'violation', ...violation, witnesses })
   }
-
-  counter(name: string): number {
-    return this.counters.get(name) ?? 0
-  }
-
-  fired(kind: string): number {
-    return this.faults.get(kind) ?? 0
-  }
-
-  toString(): string {
-    const { seeds, virtualMs, wallMs, events, operations } = this
-    const speed = virtualMs / Math.max(1, wallMs)
-    return [
-      `${seeds} seeds (${list(this.moods)}), ${Math.round(virtualMs / 1_000)} virtual seconds in ` +
-        `${(wallMs / 1_000).toFixed(1)} s: ${speed.toFixed(0)} virtual seconds per second, ` +
-        `${Math.round((events / Math.max(1, wallMs)) * 1_000)} events per second`,
-      `${operations} calls: ${list(this.outcomes)}`,
-      `faults: ${list(this.faults)}`,
-      `nodes: ${list(this.counters)}`,
-    ].join('\n')
-  }
-}
-
-function bump(counts: Map<string, number>, name: string, by = 1): void {
-  counts.set(name, (counts.get(name) ?? 0) + by)
-}
-
-function list(counts: ReadonlyMap<string, number>): string {
-  return [...counts].map(([name, count]) => `${name} ${count}`).join(', ')
+  lines.push({ type: 'end', virtualMs, traceHash, historyHash })
+  return lines.map((line) => JSON.stringify(line))
 }

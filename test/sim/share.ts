@@ -1,5 +1,5 @@
 import { FAULT_KINDS } from './faults'
-import type { Summary } from './report'
+import type { Summary } from './summary'
 import { range, runSwarm } from './swarm'
 
 /** Together the test files run at least twice as many seeds. */

@@ -2,8 +2,11 @@ import { CassioClient, type CassioError } from '@cassiopeia/client'
 import type { Ports } from '@cassiopeia/env'
 import { clientName } from './faults'
 import { type OperationRecord, orderOf, type Recorder } from './history'
-import type { Level, Plan, PlannedOperation, Verb } from './plan'
+import type { Level, Plan, PlannedOperation } from './plan'
 import type { World } from './world'
+
+/** What a call asks besides its key: a planned operation, or one of the final checks. */
+type Asked = Pick<PlannedOperation, 'verb' | 'level' | 'ttlMs'> & { readonly padBytes?: number }
 
 /** One client on a machine of its own, with what it asks written down. */
 export class SimClient {
@@ -17,7 +20,7 @@ export class SimClient {
     world: World,
     private readonly recorder: Recorder,
   ) {
-    this.ports = world.cluster.clientPorts(clientName(index))
+    this.ports = world.clientPorts(clientName(index))
     this.client = new CassioClient({
       ...plan.client,
       contactPoints: world.cluster.contactPoints,
@@ -30,64 +33,55 @@ export class SimClient {
     for (const operation of this.plan.operations[this.index]!) {
       await this.sleep(operation.waitMs)
       if (isOver()) return
-      await this.perform(operation)
+      await this.call(operation.key, operation, 'chaos', this.plan.client.timeoutMs)
     }
   }
 
-  /** Everything at ALL must work once all is healed. */
-  async finish(timeoutMs: number): Promise<void> {
-    for (const key of this.plan.keys) {
-      await this.call('get', key, 'QUORUM', 0, 'final', timeoutMs)
-      await this.call('get', key, 'ALL', 0, 'final', timeoutMs)
-      await this.call('set', key, 'ALL', 0, 'final', timeoutMs)
-      await this.call('get', key, 'ONE', 0, 'final', timeoutMs)
-      await this.call('del', key, 'QUORUM', 0, 'final', timeoutMs)
-      await this.call('get', key, 'QUORUM', 0, 'final', timeoutMs)
+  /** All verbs, on keys of which all replicas must answer, or a quorum, once all is healed. */
+  async finish(keys: readonly string[], most: (key: string) => Level, ms: number): Promise<void> {
+    for (const key of keys) {
+      const level = most(key)
+      await this.call(key, { verb: 'get', level: 'QUORUM' }, 'final', ms)
+      await this.call(key, { verb: 'get', level }, 'final', ms)
+      await this.call(key, { verb: 'set', level }, 'final', ms)
+      await this.call(key, { verb: 'get', level: 'ONE' }, 'final', ms)
+      await this.call(key, { verb: 'del', level: 'QUORUM' }, 'final', ms)
+      await this.call(key, { verb: 'get', level: 'QUORUM' }, 'final', ms)
     }
   }
 
-  sleep(ms: number): Promise<void> {
+  /** A read outside of the workload. */
+  read(key: string, level: Level, timeoutMs: number): Promise<OperationRecord> {
+    return this.call(key, { verb: 'get', level }, 'final', timeoutMs)
+  }
+
+  private sleep(ms: number): Promise<void> {
     if (ms <= 0) return Promise.resolve()
     return new Promise((resolve) => this.ports.timers.after(ms, resolve))
   }
 
-  /** A read at every replica, outside of the workload. */
-  readAll(key: string, timeoutMs: number): Promise<OperationRecord> {
-    return this.call('get', key, 'ALL', 0, 'final', timeoutMs)
-  }
-
-  private perform({ verb, key, level, padBytes }: PlannedOperation): Promise<OperationRecord> {
-    return this.call(verb, key, level, padBytes, 'chaos', this.plan.client.timeoutMs)
-  }
-
   private async call(
-    verb: Verb,
     key: string,
-    consistency: Level,
-    padBytes: number,
+    { verb, level, ttlMs, padBytes = 0 }: Asked,
     phase: OperationRecord['phase'],
     timeoutMs: number,
   ): Promise<OperationRecord> {
     const { client, recorder, index } = this
     const value = verb === 'set' ? this.nextValue(padBytes) : undefined
-    const record = recorder.invoke({
-      client: index,
-      phase,
-      verb,
-      key,
-      level: consistency,
-      timeoutMs,
-      value,
-    })
-    const options = { consistency, timeoutMs }
+    const asked = { client: index, phase, verb, key, level, timeoutMs, value }
+    const record = recorder.invoke(ttlMs === undefined ? asked : { ...asked, ttlMs })
+    const options = { consistency: level, timeoutMs }
     try {
       if (verb === 'get') {
         const entry = await client.getEntry<string>(key, options)
         const stamp = entry === undefined ? undefined : orderOf(entry.stamp)
-        recorder.complete(record, { outcome: 'ok', value: entry?.value, stamp })
+        const { value: read, expiresAtMs } = entry ?? {}
+        recorder.complete(record, { outcome: 'ok', value: read, stamp, expiresAtMs })
       } else {
         const receipt =
-          verb === 'del' ? await client.del(key, options) : await client.set(key, value, options)
+          verb === 'del'
+            ? await client.del(key, options)
+            : await client.set(key, value, { ...options, ttlMs })
         recorder.complete(record, { outcome: 'ok', stamp: orderOf(receipt.stamp) })
       }
     } catch (caught) {
@@ -98,10 +92,11 @@ export class SimClient {
     return record
   }
 
-  /** `client:sequence`, then padding: no two writes of a run share a value. */
+  /** `client:sequence`, and the same again as padding: no two writes of a run share a value. */
   private nextValue(padBytes: number): string {
     this.sequence += 1
-    return `${this.index}:${this.sequence}|${'x'.repeat(padBytes)}`
+    const name = `${this.index}:${this.sequence}|`
+    return name.padEnd(name.length + padBytes, name)
   }
 }
 

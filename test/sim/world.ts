@@ -1,18 +1,17 @@
-import type { CassioError } from '@cassiopeia/client'
+import type { Ports } from '@cassiopeia/env'
 import { type SimulatedCluster, startCluster } from '@cassiopeia/server'
-import { linksAtRest, nodeName, type PlannedFault } from './faults'
-import type { History } from './history'
+import { type FaultAction, nodeName, type PlannedFault } from './faults'
+import type { FaultRecord, History } from './history'
+import { isDiskAction, LaidLinkFaults } from './laid-faults'
+import { NodeLives } from './node-lives'
 import type { Plan } from './plan'
-
-/** Virtual time that nodes have to come up again at the end. */
-const RESTART_LIMIT_MS = 60_000
 
 /** The cluster of one run, and everything that befalls it. */
 export class World {
-  readonly counters: Record<string, number> = {}
-  private readonly starts = new Map<number, { promise: Promise<void>; token: object }>()
-  /** Windows of faults that keep a node down or paused: the last one to end brings it back. */
-  private readonly downUntilMs: number[]
+  readonly lives: NodeLives
+  private readonly links: LaidLinkFaults
+  /** How far each node's clock is off by jumps and strobes that will be taken back. */
+  private readonly clockDebtsMs = new Map<PlannedFault, { readonly node: number; ms: number }>()
   private chaosMs = Number.POSITIVE_INFINITY
   private healed = false
 
@@ -21,7 +20,8 @@ export class World {
     private readonly history: History,
     readonly cluster: SimulatedCluster,
   ) {
-    this.downUntilMs = Array.from({ length: plan.nodes }, () => 0)
+    this.lives = new NodeLives(cluster, plan.nodes, history)
+    this.links = new LaidLinkFaults(cluster.simulation)
   }
 
   static async start(plan: Plan, history: History): Promise<World> {
@@ -38,9 +38,14 @@ export class World {
     return this.cluster.simulation.nowMs
   }
 
+  clientPorts(name: string): Ports {
+    return this.cluster.clientPorts(name)
+  }
+
   /** Lays the plan's faults on the world, from now on. */
   arm(): void {
     this.chaosMs = this.nowMs
+    this.simulation.buggify.enabled = this.plan.buggify
     for (const fault of this.plan.faults) {
       const startMs = this.chaosMs + fault.atMs
       this.simulation.at(startMs, () => {
@@ -53,34 +58,24 @@ export class World {
     }
   }
 
-  /** Ends all faults, and resolves when all nodes serve. Clocks stay as they are. */
+  /**
+   * Ends all faults, and resolves when all nodes serve that are to. Clocks that were set stay as they
+   * are, within a second; those that jumped are set right.
+   */
   async heal(): Promise<void> {
     this.healed = true
     this.note('heal', 'everything')
-    const { simulation, plan } = this
-    simulation.heal()
-    for (const { action } of plan.faults) {
-      if (action.type !== 'links') continue
-      if (action.only === undefined) simulation.setLink(linksAtRest(action.options))
-      else simulation.setLink({}, ...action.only)
+    this.simulation.buggify.enabled = false
+    this.links.clear()
+    for (const { node, ms } of this.clockDebtsMs.values()) this.cluster.skewClock(node, -ms)
+    this.clockDebtsMs.clear()
+    for (let node = 0; node < this.plan.nodes; node += 1) {
+      if (this.cluster.machine(node).alive) this.cluster.machine(node).setDrift(1)
     }
-    for (let node = 0; node < plan.nodes; node += 1) {
-      this.cluster.machine(node).disk.faults.slowFactor = 1
-      this.cluster.resume(node)
-      if (!this.cluster.machine(node).alive) this.startAgain(node)
-    }
-    const starting = [...this.starts.values()].map(({ promise }) => promise)
-    await Promise.race([Promise.all(starting), simulation.sleep(RESTART_LIMIT_MS)])
-    for (const node of this.starts.keys()) {
-      this.incident('restart', `${nodeName(node)} does not serve ${RESTART_LIMIT_MS} ms after heal`)
-    }
-  }
-
-  /** Adds up what the nodes have counted; to be called before a node's memory goes. */
-  count(node: number): void {
-    if (!this.cluster.isRunning(node)) return
-    for (const [name, value] of Object.entries(this.cluster.node(node).counters.snapshot())) {
-      this.counters[name] = (this.counters[name] ?? 0) + value
+    await this.lives.heal(this.plan.staysDead)
+    const { alive } = this.lives
+    for (let node = 0; node < this.plan.nodes; node += 1) {
+      if (!alive.includes(node)) this.note('heal', `${nodeName(node)} stays dead`)
     }
   }
 
@@ -89,105 +84,120 @@ export class World {
   }
 
   private begin(fault: PlannedFault): void {
-    const { cluster, simulation } = this
     const { action, kind, forMs } = fault
+    const done = this.lay(fault)
+    if (done === false) return
+    const { type, ...details } = action
+    const more = typeof done === 'string' ? `: ${done}` : ''
+    this.note(kind, `${type} ${JSON.stringify(details)} for ${forMs} ms${more}`)
+  }
+
+  /** @returns false when there was nothing to do, or more words about it. */
+  private lay(fault: PlannedFault): boolean | string {
+    const { cluster, simulation, lives, links } = this
+    const { action, forMs } = fault
+    if (isDiskAction(action)) {
+      lives.layOnDisk(action)
+      return true
+    }
     switch (action.type) {
       case 'links':
-        if (action.only === undefined) simulation.setLink(action.options)
-        else simulation.setLink(action.options, ...action.only)
-        break
+        links.lay(action.options, action.only)
+        return true
       case 'reset':
         simulation.resetConnections(...action.between)
-        break
+        return true
       case 'partition':
-        simulation.partition(action.groups)
-        break
-      case 'cut':
-        simulation.cut(...action.only, 'one-way')
-        break
+      case 'cuts':
+        links.cut(pairsOf(action))
+        return true
       case 'clockStep':
         cluster.skewClock(action.node, action.ms)
-        break
+        return true
+      case 'clockJump':
+        this.setClock(fault, action.node, action.ms)
+        return true
+      case 'strobe':
+        this.strobe(fault, action)
+        return true
       case 'clockRate':
+        if (!cluster.machine(action.node).alive) return false
         cluster.machine(action.node).setDrift(action.wall, action.mono)
-        break
-      case 'slowDisk':
-        cluster.machine(action.node).disk.faults.slowFactor = action.factor
-        break
+        return true
       case 'pause':
-        if (!cluster.machine(action.node).alive) return
-        cluster.pause(action.node)
-        this.stayDown(action.node, forMs)
-        break
-      default: {
-        const { node, type } = action
-        if (!cluster.machine(node).alive) return
-        this.count(node)
-        this.starts.delete(node)
-        if (type === 'kill') cluster.kill(node)
-        else cluster.powerCut(node)
-        this.stayDown(node, forMs)
-      }
+        return lives.pause(action.node, forMs)
+      case 'rot':
+        return lives.rot(action.node, action.where, action.draws).join(', ') || false
+      default:
+        return lives.stop(action.node, action.type, forMs)
     }
-    const { type, ...details } = action
-    this.note(kind, `${type} ${JSON.stringify(details)} for ${forMs} ms`)
   }
 
   private end(fault: PlannedFault): void {
-    const { cluster, simulation } = this
+    const { cluster, lives, links } = this
     const { action } = fault
+    if (isDiskAction(action)) {
+      lives.liftFromDisk(action)
+      return
+    }
     switch (action.type) {
       case 'links':
-        if (action.only === undefined) simulation.setLink(linksAtRest(action.options))
-        else simulation.setLink({}, ...action.only)
+        links.lift(action.options, action.only)
         break
       case 'partition':
-        simulation.partition([])
+      case 'cuts':
+        links.mend(pairsOf(action))
         break
-      case 'cut':
-        simulation.heal(...action.only)
+      case 'clockJump':
+      case 'strobe':
+        this.setClock(fault, action.node, 0)
+        this.clockDebtsMs.delete(fault)
         break
       case 'clockRate':
         cluster.machine(action.node).setDrift(1)
         break
-      case 'slowDisk':
-        cluster.machine(action.node).disk.faults.slowFactor = 1
-        break
       case 'pause':
-        if (this.nowMs >= this.downUntilMs[action.node]!) cluster.resume(action.node)
-        break
       case 'kill':
-      case 'powerCut': {
-        const { node } = action
-        const isDown = !cluster.machine(node).alive
-        if (isDown && this.nowMs >= this.downUntilMs[node]!) this.startAgain(node)
+      case 'powerCut':
+        lives.windowEnded(action.node)
         break
-      }
       default:
     }
   }
 
-  private stayDown(node: number, forMs: number): void {
-    this.downUntilMs[node] = Math.max(this.downUntilMs[node]!, this.nowMs + forMs)
+  /** Sets a clock off by `ms` on account of this fault, instead of what it was off by for it before. */
+  private setClock(fault: PlannedFault, node: number, ms: number): void {
+    const debt = this.clockDebtsMs.get(fault) ?? { node, ms: 0 }
+    this.cluster.skewClock(node, ms - debt.ms)
+    debt.ms = ms
+    this.clockDebtsMs.set(fault, debt)
   }
 
-  private startAgain(node: number): void {
-    const token = {}
-    const isCurrent = () => this.starts.get(node)?.token === token
-    const promise = this.cluster.restart(node).then(
-      () => {
-        if (isCurrent()) this.starts.delete(node)
-      },
-      (error: CassioError) => {
-        if (!isCurrent()) return
-        this.starts.delete(node)
-        this.incident('restart', `${nodeName(node)} did not start again: ${error.message}`)
-      },
-    )
-    this.starts.set(node, { promise, token })
+  private strobe(fault: PlannedFault, action: FaultAction & { type: 'strobe' }): void {
+    let isOff = false
+    const turn = (): void => {
+      const isOver = this.healed || (isOff && !this.clockDebtsMs.has(fault))
+      if (isOver) return
+      isOff = true
+      const debt = this.clockDebtsMs.get(fault)
+      this.setClock(fault, action.node, (debt?.ms ?? 0) === 0 ? action.ms : 0)
+      this.simulation.at(this.nowMs + action.everyMs, turn)
+    }
+    turn()
   }
 
-  private note(kind: History['faults'][number]['kind'], what: string): void {
+  private note(kind: FaultRecord['kind'], what: string): void {
     this.history.faults.push({ atMs: this.nowMs, kind, what })
   }
+}
+
+/** Everything that does not pass: between groups nothing does, either way. */
+function pairsOf(action: FaultAction & { type: 'partition' | 'cuts' }) {
+  if (action.type === 'cuts') return action.pairs
+  const { groups } = action
+  return groups.flatMap((group, index) =>
+    groups
+      .filter((_, other) => other !== index)
+      .flatMap((others) => group.flatMap((a) => others.map((b) => [a, b] as const))),
+  )
 }

@@ -1,11 +1,18 @@
 /**
- * What must hold of every history. `values` judges single answers, `order` reads against the writes
- * and reads before them, `stamps` the writes among themselves, `progress` that calls end and succeed
- * when they must. Each is a function of the history alone.
+ * What must hold of every history. `values` judges single answers, `order` reads against the writes and
+ * reads before them, `session` the same for one client alone, `deletes` that what was deleted stays so,
+ * `expiry` values that expire, `stamps` the writes among themselves, `progress` that calls end and
+ * succeed when they must, `final` what replicas hold at the end, `bounds` what nodes hold on the way.
+ * Each is a function of the history alone; `promises` says which level promises what.
  */
 import type { History, OperationRecord } from '../history'
+import { checkBounds } from './bounds'
+import { checkDeletes } from './deletes'
+import { checkExpiry } from './expiry'
+import { checkFinal } from './final'
 import { checkOrder } from './order'
 import { checkProgress } from './progress'
+import { checkSession } from './session'
 import { checkStamps } from './stamps'
 import { checkValues } from './values'
 
@@ -17,8 +24,19 @@ export interface Violation {
   readonly witnesses: readonly OperationRecord[]
 }
 
+const CHECKERS = [
+  checkValues,
+  checkOrder,
+  checkSession,
+  checkDeletes,
+  checkExpiry,
+  checkStamps,
+  checkProgress,
+  checkFinal,
+  checkBounds,
+]
+
 export function check(history: History): Violation[] {
   const incidents = history.incidents.map((incident) => ({ ...incident, witnesses: [] }))
-  const checkers = [checkValues, checkOrder, checkStamps, checkProgress]
-  return [...incidents, ...checkers.flatMap((checker) => checker(history))]
+  return [...incidents, ...CHECKERS.flatMap((checker) => checker(history))]
 }

@@ -17,14 +17,5 @@ export function checkProgress(history: History): Violation[] {
     if (mood === 'calm') report('calm', 'a call failed though nothing was wrong')
     else if (record.phase === 'final') report('liveness', 'a call failed after all was healed')
   }
-  for (const { key, votes } of history.finalVotes) {
-    const [first, ...others] = votes
-    const same = others.every(
-      ({ state, stamp }) => state === first!.state && stamp === first!.stamp,
-    )
-    if (same) continue
-    const message = `replicas differ after a read at ALL: ${JSON.stringify(votes)}`
-    violations.push({ rule: 'convergence', message, key, witnesses: [] })
-  }
   return violations
 }

@@ -1,6 +1,6 @@
-import { DRIFT_MAX, SKEW_MAX_MS } from '../faults'
 import { type History, type OperationRecord, stampMsOf } from '../history'
 import type { Violation } from '.'
+import { clockBounds } from './clocks'
 import { isRead } from './promises'
 
 /** How far a stamp may lie ahead of the clock of its node for other reasons than the clock. */
@@ -46,9 +46,7 @@ export function checkValues(history: History): Violation[] {
  * How far ahead of true time a stamp of this run may be: by the clocks, and by what was reserved when
  * a node last died, which it begins above.
  */
-function stampAheadMs({ plan, faults }: History): number {
-  const deaths = faults.filter(({ kind }) => kind === 'kill' || kind === 'powerCut').length
-  const skewMs = plan.kinds.includes('skew') ? SKEW_MAX_MS : 0
-  const driftMs = plan.kinds.includes('drift') ? DRIFT_MAX * 4 * plan.chaosMs : 0
-  return STAMP_SLACK_MS + skewMs + driftMs + deaths * 2 * plan.node.reserveAheadMs
+function stampAheadMs(history: History): number {
+  const { plan, deaths } = history
+  return STAMP_SLACK_MS + clockBounds(history).aheadMs + deaths * 2 * plan.node.reserveAheadMs
 }

@@ -15,8 +15,8 @@ test('scenario: two heartbeats that arrive together do not make the next interva
     gapMinMs: INTERVAL_MS,
   })
   const hear = (version: number, nowMs: number) => {
-    const load = { keys: 0, cellBytes: 0, memoryBytes: 0, logBytes: 0, requests: 0 }
-    const state = { id: 'peer', generation: 1, version, load }
+    const load = { keys: 0, cellBytes: 0, memoryBytes: 0, logBytes: 0, requests: 0, hintBytes: 0 }
+    const state = { id: 'peer', generation: 1, version, load: { ...load, unverifiedMs: 0 } }
     gossip.onMessage({ type: 'ack2', states: [state] }, nowMs)
   }
   hear(1, 195)

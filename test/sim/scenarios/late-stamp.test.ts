@@ -19,7 +19,8 @@ async function clientOf(cluster: SimulatedCluster, name: string, node: number) {
 /** @returns undefined when the write was over before the pause. */
 async function readAfterPause(pauseAfterMs: number): Promise<unknown> {
   // The log is written by another thread, so that there is a time between asking and having.
-  const node = { inlineWriteBytesMax: 0 }
+  // And nothing may bring node 0 the first version meanwhile, or its clock would rise above that.
+  const node = { inlineWriteBytesMax: 0, hintBytesMax: 0, antiEntropy: false }
   const cluster = await startCluster({ simulated: true, nodes: 3, seed: 'late-stamp', node })
   cluster.skewClock(1, AHEAD_MS)
   const ours = await clientOf(cluster, 'ours', 0)

@@ -122,7 +122,12 @@ export class Stamper {
   async close(): Promise<void> {
     if (this.closed) return
     await this.abandon()
-    await this.persist(this.clock.frontMs)
+    try {
+      await this.persist(this.clock.frontMs)
+    } catch (error) {
+      // What is there stays right: the next start begins a little further ahead.
+      if (!isNoSpace(error)) throw error
+    }
   }
 
   /** Stops, and leaves the file as it is. Resolves when nothing is being written any more. */

@@ -20,6 +20,8 @@ export interface Roots {
   readonly damaged: readonly number[]
 }
 
+/** Partitions of which leaves are kept, 2 KiB each: those of a session or two. */
+const LEAVES_MAX = 512
 const NOTHING = Buffer.alloc(DIGEST_BYTES)
 
 /**
@@ -31,6 +33,8 @@ export class PartitionDigests {
   built = 0
   reused = 0
   private readonly kept = new Map<number, Kept>()
+  /** Of partitions summed up lately, since those that differ are asked for next; oldest first. */
+  private readonly leavesOf = new Map<number, Uint8Array | undefined>()
 
   constructor(
     private readonly store: CellStore,
@@ -65,12 +69,16 @@ export class PartitionDigests {
     return { roots, damaged: [...damaged] }
   }
 
-  /** The leaves of one partition; undefined when all are zero, or it is damaged. */
+  /**
+   * The leaves of one partition; undefined when all are zero, or it is damaged. Where they were just
+   * summed up they may miss what has arrived since: they only show where to look.
+   */
   async leaves(
     partition: number,
     cutoffMs: number,
     provenMs: number,
   ): Promise<Uint8Array | undefined> {
+    if (this.leavesOf.has(partition)) return this.leavesOf.get(partition)
     const [digest] = await this.build([partition], cutoffMs, [provenMs])
     return digest?.leaves
   }
@@ -87,6 +95,7 @@ export class PartitionDigests {
     this.built += partitions.length
     digests.forEach((digest, i) => {
       const { partition, leaves, dead, above, expiryMs, damaged } = digest
+      this.keepLeaves(partition, leaves)
       if (damaged) this.kept.delete(partition)
       else {
         this.kept.set(partition, {
@@ -101,6 +110,14 @@ export class PartitionDigests {
       }
     })
     return digests
+  }
+
+  private keepLeaves(partition: number, leaves: Uint8Array | undefined): void {
+    this.leavesOf.delete(partition)
+    this.leavesOf.set(partition, leaves)
+    if (this.leavesOf.size <= LEAVES_MAX) return
+    const [oldest] = this.leavesOf.keys()
+    this.leavesOf.delete(oldest!)
   }
 
   /** Whether it would come out the same with these limits. */

@@ -6,6 +6,8 @@ import type { RepairPeer } from './repair-peer'
 
 /** Times that what differs is compared again, after it was made equal, before giving up for now. */
 const PASSES_MAX = 4
+/** Partitions between which things are copied at a time. */
+const COPIES_MAX = 8
 /** Keys asked for in one call. */
 const KEYS_MAX = 1_024
 
@@ -149,17 +151,25 @@ export class RepairSession {
 
   /** Makes differing partitions equal. @returns those to compare again. */
   private async copyAll(differing: ReadonlyMap<Work, readonly Participant[]>): Promise<Work[]> {
-    for (const [work, from] of differing) {
-      for (const other of from) {
-        try {
-          await this.copy(work, other)
-        } catch (error) {
-          this.block(work, other, (error as Error).message)
-          break
-        }
+    const waiting = [...differing]
+    const copyNext = async (): Promise<void> => {
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        await this.copyOne(...next)
       }
     }
+    await Promise.all(Array.from({ length: COPIES_MAX }, copyNext))
     return [...differing.keys()].filter((work) => !this.isBlocked(work))
+  }
+
+  private async copyOne(work: Work, from: readonly Participant[]): Promise<void> {
+    for (const other of from) {
+      try {
+        await this.copy(work, other)
+      } catch (error) {
+        this.block(work, other, (error as Error).message)
+        return
+      }
+    }
   }
 
   /** Brings what this node and another replica hold together, and tells the others what was new here. */

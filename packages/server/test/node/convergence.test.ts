@@ -117,3 +117,19 @@ test('fence: a stamp of the client from before what is proven is refused, and sa
     expect(await cluster.run(client.get('key-1'))).toBe('now')
   })
 })
+
+test('hints: a write that all replicas refuse is nowhere, and stays nowhere', async () => {
+  await withCluster({ nodes: 3, seed: 5, node: OPTIONS }, async (cluster) => {
+    const client = await connectClient(cluster)
+    await cluster.run(client.set('key', 'before'))
+    const disks = [0, 1, 2].map((node) => cluster.machine(node).disk)
+    for (const { faults } of disks) faults.quotaBytes = 0
+    const error = await cluster.run(failure(client.set('key', 'refused', { consistency: 'ONE' })))
+    expect([error.code, error.applied]).toEqual(['CASSIO_DISK_FULL', 'none'])
+    for (const { faults } of disks) faults.quotaBytes = Number.POSITIVE_INFINITY
+    await cluster.advance(15_000)
+    for (const consistency of ['QUORUM', 'ALL'] as const) {
+      expect(await cluster.run(client.get('key', { consistency }))).toBe('before')
+    }
+  })
+})

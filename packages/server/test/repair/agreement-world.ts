@@ -67,7 +67,9 @@ class Replica {
     await ports.disk.makeDirectory('/data')
     const fences = new Fences(2 ** BITS)
     const state = await RepairState.open(ports.disk, '/data/repair', fences)
-    const store = new ModelStore(this.cells, ports.timers, () => random.below(12))
+    const store = new ModelStore(this.cells, ports.timers, () =>
+      random.below(random.chance(0.1) ? 150 : 10),
+    )
     this.store = store
     this.local = new LocalReplica(store.asStore, fences, counters, undefined)
     this.peer = new LocalRepairPeer({
