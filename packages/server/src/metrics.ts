@@ -6,6 +6,8 @@ export class Counters {
   writes = 0
   hedges = 0
   readRepairs = 0
+  /** Reads at QUORUM on nobody's behalf, for some of those at lower levels. */
+  backgroundReads = 0
   restamps = 0
   timeouts = 0
   unavailables = 0

@@ -80,6 +80,8 @@ export interface NodeOptions {
   readonly hedgeMinMs?: number | undefined
   /** A read waits at most this long before it asks another. 1 to 60,000; default 100. */
   readonly hedgeMaxMs?: number | undefined
+  /** Percent of reads below QUORUM that are compared in the background. 0 to 100; default 10. */
+  readonly readRepairPercent?: number | undefined
   /** Connections accepted at a time. 1 to 1,000,000; default 10,000. */
   readonly connectionsMax?: number | undefined
   /** Client requests in flight on this node. 1 to 1,000,000; default 65,536. */
@@ -198,6 +200,12 @@ export const NODE_OPTIONS: OptionTable<NodeOptions> = Object.freeze({
   phiThreshold: integer(8, 1, 100, 'Suspicion from which a member counts as not live.'),
   hedgeMinMs: integer(10, 1, 60_000, 'A read waits at least this long before it asks another.'),
   hedgeMaxMs: integer(100, 1, 60_000, 'A read waits at most this long before it asks another.'),
+  readRepairPercent: integer(
+    10,
+    0,
+    100,
+    'Percent of the reads below QUORUM that are compared in the background.',
+  ),
   connectionsMax: integer(10_000, 1, 1_000_000, 'Connections accepted at a time.'),
   operationsMax: integer(65_536, 1, 1_000_000, 'Client requests in flight on this node.'),
   operationBytesMax: integer(256 * MIB, 1024, 16_384 * MIB, 'Bytes of those requests.'),

@@ -22,6 +22,7 @@ export interface CoordinationOptions {
   readonly operationBytesMax: number
   readonly hedgeMinMs: number
   readonly hedgeMaxMs: number
+  readonly readRepairPercent: number
 }
 
 export interface CoordinationPorts {

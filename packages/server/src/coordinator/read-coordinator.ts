@@ -1,11 +1,13 @@
 import {
   CELL_STAMP_AT,
   type ConsistencyCode,
+  ConsistencyLevel,
   cellFault,
   cellSize,
   isExpired,
   isRefusal,
   isTombstone,
+  quorum,
   ReadMode,
   ReplicaAnswer,
   ReplicaOutcome,
@@ -18,6 +20,14 @@ import { type Coordination, replicaCause, shortfall } from './coordination'
 import { ReadOperation, type Requester, serialOf, slotOf, ticketOf } from './operation'
 import { ReadStep } from './read-core'
 import { sendRead, sendRepair } from './replica-channel'
+
+/** Who asks for a read in the background. */
+const NOBODY: Requester = Object.freeze({
+  onWritten: () => {},
+  onFound: () => {},
+  onNotFound: () => {},
+  onFailed: () => {},
+})
 
 /** Serves gets: collects votes, hedges slow replicas, repairs before it answers. */
 export class ReadCoordinator implements ReadSink, WriteSink {
@@ -62,7 +72,31 @@ export class ReadCoordinator implements ReadSink, WriteSink {
       return
     }
     shared.counters.reads += 1
+    const mayLookDeeper = read.required < quorum(view.map.replicationFactor)
     this.askFirst(read)
+    if (mayLookDeeper) this.lookDeeper(deadlineMs, key, from, to, partition, hash)
+  }
+
+  /**
+   * A read below QUORUM compares nothing, or little. For some of them the key is read again at QUORUM,
+   * on nobody's behalf, which repairs what it finds.
+   */
+  private lookDeeper(
+    deadlineMs: number,
+    key: Buffer,
+    from: number,
+    to: number,
+    partition: number,
+    hash: number,
+  ): void {
+    const { options, ports, counters } = this.shared
+    if (ports.random.unit() * 100 >= options.readRepairPercent) return
+    counters.backgroundReads += 1
+    const copy = Buffer.from(key.subarray(from, to))
+    ports.timers.soon(() => {
+      const { QUORUM } = ConsistencyLevel
+      this.get(NOBODY, 0, QUORUM, deadlineMs, copy, 0, copy.length, partition, hash)
+    })
   }
 
   /** READ_ACK of a peer. */
