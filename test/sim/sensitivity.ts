@@ -15,7 +15,7 @@ const HELP = `Plants each known bug in the database, and says how soon the rig f
   --name TEXT      only bugs whose name has TEXT in it
   --rig RIG        only those that 'cluster' (seeds of whole clusters), 'engine' (the store's own
                    tests) or 'tests' (scenarios and unit tests) must find
-  --seeds-max N    runs within which each must be found, instead of its own bound
+  --seeds-max N    seeds within which clusters must show each, instead of its own bound
   --first-seed N   where the seeds begin. Default ${FIRST_SEED}
   --json           the findings as JSON on stdout, everything else on stderr
 

@@ -85,11 +85,12 @@ export class SwarmRun {
   }
 
   private next(): Task | undefined {
+    if (this.stopped) return undefined
     const shrink = this.shrinks.shift()
     if (shrink !== undefined) return shrink
     const { minutes, double } = this.options
     const isOver = minutes !== undefined && performance.now() - this.startMs > minutes * 60_000
-    if (isOver || this.stopped) return undefined
+    if (isOver) return undefined
     const { value: seed, done } = this.seeds.next()
     if (done === true) return undefined
     this.lastSeed = seed

@@ -1,17 +1,11 @@
-import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { makePlan, type Plan } from '../plan'
 import { PLANTED_BUGS } from '../planted-bugs'
 import { runPlan } from '../run'
+import { PLANTED_VARIABLE, runSuite } from './jest'
 import { type ClusterBug, isClusterBug, type PlantedBug, type TestedBug } from './planted-bug'
 
 /** Not the seeds of the swarm. */
 export const FIRST_SEED = 500_000
-
-/** Tells other processes which bug to plant, if any: those of jest and those of the pool. */
-export const PLANTED_VARIABLE = 'CASSIO_PLANTED'
 
 /** Whether and how a planted bug was found. */
 export interface PlantedFinding {
@@ -46,7 +40,7 @@ export function plantFromEnvironment(): void {
 
 export function findPlanted(name: string, options: FindOptions): Promise<PlantedFinding> {
   const bug = plantedBug(name)
-  return isClusterBug(bug) ? findInClusters(bug, options) : findByTests(bug, options)
+  return isClusterBug(bug) ? findInClusters(bug, options) : findByTests(bug)
 }
 
 /** The seeds from `firstSeed` on whose plans have what it takes to show the bug. */
@@ -88,89 +82,32 @@ async function ruleBrokenBy(bug: ClusterBug, plan: Plan): Promise<string | undef
   }
 }
 
-const REPOSITORY = join(__dirname, '../../..')
-
 /** Runs the tests that must notice the bug, with the bug in each of their worlds, until one fails. */
-async function findByTests(bug: TestedBug, { seedsMax }: FindOptions): Promise<PlantedFinding> {
-  const { name } = bug
-  const runsMax = seedsMax ?? bug.runsMax ?? 1
+async function findByTests(bug: TestedBug): Promise<PlantedFinding> {
+  const { name, runsMax = 1 } = bug
+  let note = ''
   for (let runs = 1; runs <= runsMax; runs += 1) {
     let passed = 0
     for (const suite of bug.suites) {
-      const tests = await runSuite(bug, suite)
+      const tests = await runSuite(suite, { ...bug, planted: name })
       const failed = tests.find(({ status }) => status === 'failed')
-      if (failed !== undefined) {
-        const seed = /(call \d+ of \d+, )?seed \d+/.exec(failed.failureMessages.join('\n'))
-        return { name, found: true, runs, runsMax, where: seed?.[0] ?? '', by: failed.fullName }
-      }
       passed += tests.filter(({ status }) => status === 'passed').length
+      if (failed === undefined) continue
+      const by = failed.fullName
+      const [without] = await runSuite(suite, { tests: patternOf(by) })
+      if (without?.status === 'passed') {
+        const seed = /(call \d+ of \d+, )?seed \d+/.exec(failed.failureMessages.join('\n'))
+        return { name, found: true, runs, runsMax, where: seed?.[0] ?? '', by }
+      }
+      note = `'${by}' fails without the bug, too`
     }
     // Else a test that has been renamed would let the bug pass for one that is not noticed.
-    if (passed === 0) throw new Error(`no test of '${name}' has run`)
+    if (passed === 0 && note === '') throw new Error(`no test of '${name}' has run`)
   }
-  return { name, found: false, runs: runsMax, runsMax, where: '', by: '' }
+  return { name, found: false, runs: runsMax, runsMax, where: '', by: note }
 }
 
-/** As far as we read jest's report. */
-interface TestResult {
-  readonly status: string
-  readonly fullName: string
-  readonly failureMessages: readonly string[]
-}
-
-async function runSuite(bug: TestedBug, suite: string): Promise<TestResult[]> {
-  const directory = mkdtempSync(join(tmpdir(), 'cassio-planted-'))
-  const outputFile = join(directory, 'report.json')
-  try {
-    const said = await runJest(bug, suite, outputFile)
-    const report = JSON.parse(readReport(outputFile, said)) as {
-      testResults: { message: string; assertionResults: TestResult[] }[]
-    }
-    const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults)
-    if (tests.length > 0) return tests
-    const messages = report.testResults.map(({ message }) => message).join('\n')
-    throw new Error(`${suite} could not be run: ${messages || said}`)
-  } finally {
-    rmSync(directory, { recursive: true })
-  }
-}
-
-function readReport(path: string, said: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch {
-    throw new Error(`jest wrote no report: ${said}`)
-  }
-}
-
-/** @returns the end of what it said. */
-function runJest(
-  { name, tests, seedsFactor = 1 }: TestedBug,
-  suite: string,
-  outputFile: string,
-): Promise<string> {
-  const args = [
-    require.resolve('jest/bin/jest'),
-    `${suite}.test.ts`,
-    ...(tests === undefined ? [] : ['-t', tests]),
-    '--runInBand',
-    '--json',
-    `--outputFile=${outputFile}`,
-    `--setupFiles=${join(__dirname, 'plant-in-jest.ts')}`,
-  ]
-  const env = {
-    ...process.env,
-    [PLANTED_VARIABLE]: name,
-    CASSIO_SEEDS_FACTOR: String(seedsFactor),
-  }
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { cwd: REPOSITORY, env })
-    let said = ''
-    child.stderr.on('data', (bytes: Buffer) => {
-      said = (said + bytes.toString()).slice(-4_000)
-    })
-    child.stdout.resume()
-    child.on('error', reject)
-    child.on('close', () => resolve(said))
-  })
+/** For a test of this very name. */
+function patternOf(name: string): string {
+  return `^${name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`
 }

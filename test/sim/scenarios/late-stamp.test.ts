@@ -1,9 +1,10 @@
 import { CassioClient } from '@cassiopeia/client'
 import { type SimulatedCluster, startCluster } from '@cassiopeia/server'
 
-/** Node 1's clock is ahead by this much, so that its versions stand above what node 0 stamps. */
-const AHEAD_MS = 50
-const LATE_MS = 600
+/** Node 0's clock is behind by this much, so that other nodes' versions stand above what it stamps. */
+const BEHIND_MS = 1_500
+/** It is stopped for longer: what it stamps when it goes on would stand above all of them. */
+const LATE_MS = 2_000
 
 async function clientOf(cluster: SimulatedCluster, name: string, node: number) {
   const ports = cluster.clientPorts(name)
@@ -20,9 +21,13 @@ async function clientOf(cluster: SimulatedCluster, name: string, node: number) {
 async function readAfterPause(pauseAfterMs: number): Promise<unknown> {
   // The log is written by another thread, so that there is a time between asking and having.
   // And nothing may bring node 0 the first version meanwhile, or its clock would rise above that.
-  const node = { inlineWriteBytesMax: 0, hintBytesMax: 0, antiEntropy: false }
+  const quiet = { inlineWriteBytesMax: 0, hintBytesMax: 0, antiEntropy: false }
+  // It could stamp at once when it goes on, without waiting for the disk.
+  const node = { ...quiet, reserveAheadMs: 5_000 }
   const cluster = await startCluster({ simulated: true, nodes: 3, seed: 'late-stamp', node })
-  cluster.skewClock(1, AHEAD_MS)
+  cluster.skewClock(0, -BEHIND_MS)
+  // A node whose clock has jumped stamps only once it has heard of the others' clocks.
+  await cluster.advance(1_000)
   const ours = await clientOf(cluster, 'ours', 0)
   const theirs = await clientOf(cluster, 'theirs', 1)
   const { simulation } = cluster
@@ -34,7 +39,6 @@ async function readAfterPause(pauseAfterMs: number): Promise<unknown> {
   await cluster.advance(300)
   simulation.heal('node-0', 'node-1')
   await cluster.advance(700)
-  cluster.skewClock(0, -2_000)
 
   cluster.machine(0).disk.faults.slowFactor = 10
   const late = ours.set('key', 'late', { timeoutMs: 100 }).catch((error: Error) => error)
@@ -49,7 +53,6 @@ async function readAfterPause(pauseAfterMs: number): Promise<unknown> {
   }
   expect(outcome).toMatchObject({ code: 'CASSIO_TIMEOUT', applied: 'unknown' })
 
-  cluster.skewClock(0, 2_000)
   await cluster.run(theirs.set('key', 'second'))
   await cluster.advance(LATE_MS)
   cluster.resume(0)
