@@ -201,7 +201,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
     }
     const fences = new Fences(2 ** settings.partitionBits)
     const repairState = await RepairState.open(disk, `${dataDirectory}/repair`, fences)
-    const store = await openNodeStore(settings, ports, fences, onFatal)
+    const store = await openNodeStore(settings, ports, repairState, onFatal)
     const time = new LoopTime(ports.clock)
     const counters = new Counters()
     const carrier = new HintCarrier(time, ports.buggify)
@@ -467,7 +467,7 @@ export class Node implements AcceptorOwner, MembershipOwner, PeerSessionOwner, C
 function openNodeStore(
   settings: NodeSettings,
   ports: Ports,
-  fences: Fences,
+  repairState: RepairState,
   onFatal: (error: CassioError) => void,
 ): Promise<CellStore> {
   const { dataDirectory, sync, syncIntervalMs, segmentBytes } = settings
@@ -487,7 +487,7 @@ function openNodeStore(
       diskReserveBytes,
       partitions: 2 ** settings.partitionBits,
       partitionOf: (hash) => partitionOf(hash, settings.partitionBits),
-      proof: { proofs: () => fences.proofs() },
+      proof: { proofs: () => repairState.proofs() },
       onFatal,
     },
     ports,

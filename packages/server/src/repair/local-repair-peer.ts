@@ -144,28 +144,37 @@ export class LocalRepairPeer implements RepairPeer {
   }
 
   async commit({ partitions, cutoffMs }: RepairCommit): Promise<void> {
-    const { state, counters, news, wallMs } = this.parts
+    const { state, counters, wallMs } = this.parts
     let moved = false
     for (const partition of partitions) {
       if (!state.verify(partition, cutoffMs, wallMs())) continue
       moved = true
       counters.partitionsProven += 1
     }
-    if (moved) news.moved()
+    if (moved) this.tellStore()
   }
 
   async mark({ partitions }: RepairMark): Promise<void> {
     for (const partition of partitions) this.parts.state.mark(partition)
   }
 
+  /** Once it is kept. When that fails, the next proof tries again. */
+  private tellStore(): void {
+    const { state, news } = this.parts
+    state.save().then(
+      () => news.moved(),
+      () => {},
+    )
+  }
+
   /** What one replica knows to be proven is proven for all. */
   private learn(partitions: readonly number[], provenMs: readonly number[]): void {
-    const { local, news } = this.parts
+    const { local } = this.parts
     let moved = false
     partitions.forEach((partition, i) => {
       if (local.fences.prove(partition, provenMs[i]!)) moved = true
     })
-    if (moved) news.moved()
+    if (moved) this.tellStore()
   }
 
   private read(partition: number, key: Buffer): Promise<Buffer | undefined> {

@@ -20,6 +20,8 @@ export class RepairState {
   /** By partition; 0: never. */
   readonly verifiedMs: Float64Array
   private readonly marks: Uint8Array
+  /** What `proofs` says: as of the last record that was written. */
+  private kept: Uint8Array
   private saving: Promise<void> | undefined
   private next: Promise<void> | undefined
 
@@ -30,6 +32,7 @@ export class RepairState {
   ) {
     this.verifiedMs = new Float64Array(fences.partitions)
     this.marks = new Uint8Array(fences.partitions)
+    this.kept = fences.proofs()
   }
 
   /** Reads what was kept, into `fences` too. @throws CassioError CASSIO_CORRUPT; the disk's errors. */
@@ -37,7 +40,16 @@ export class RepairState {
     const state = new RepairState(fences, disk, path)
     const record = await readRecord(disk, path)
     if (record !== undefined) state.decode(record)
+    state.kept = fences.proofs()
     return state
+  }
+
+  /**
+   * For the store: up to where tombstones are proven, 16 bytes for each partition. Only what is kept
+   * durably: a node must not forget a tombstone and then, by a crash, why it could.
+   */
+  proofs(): Uint8Array {
+    return Uint8Array.from(this.kept)
   }
 
   isMarked(partition: number): boolean {
@@ -77,13 +89,19 @@ export class RepairState {
   }
 
   private begin(): Promise<void> {
-    const saving = writeRecord(this.disk, this.path, this.encode())
+    const saving = this.write()
     this.saving = saving
     const done = () => {
       if (this.saving === saving) this.saving = undefined
     }
     saving.then(done, done)
     return saving
+  }
+
+  private async write(): Promise<void> {
+    const proofs = this.fences.proofs()
+    await writeRecord(this.disk, this.path, this.encode())
+    this.kept = proofs
   }
 
   private encode(): Buffer {
