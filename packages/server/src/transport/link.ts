@@ -37,7 +37,10 @@ export class Link {
   readonly writer = new FrameWriter()
   readonly reader: FrameReader
   closed = false
-  /** Monotonic milliseconds of the last bytes that arrived. */
+  /**
+   * Monotonic milliseconds of the last message that arrived whole. Bytes alone do not count: when the
+   * length of a frame has been damaged, what follows is taken for its body, without end.
+   */
   lastReceivedMs: number
   private flushRequested = false
   private pausedForOutput = false
@@ -80,7 +83,7 @@ export class Link {
 
   /** Bytes of frames, after the protocol's own preamble. */
   receive(chunk: Buffer): void {
-    this.lastReceivedMs = this.time.refresh()
+    this.time.refresh()
     this.reader.push(chunk)
     const fault = this.reader.fault
     if (fault !== undefined) this.reject(new CassioError('CASSIO_PROTOCOL', fault))
@@ -185,6 +188,7 @@ export class Link {
   }
 
   private readonly dispatch = (type: number, buffer: Buffer, from: number, to: number): void => {
+    this.lastReceivedMs = this.time.nowMs
     if (type !== MessageType.PING) {
       this.owner.onMessage(type, buffer, from, to)
     } else if (to - from === 8) {
