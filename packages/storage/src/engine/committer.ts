@@ -31,6 +31,8 @@ export interface CommitterParts {
   readonly backlog: () => Backlog
   /** A new generation has been begun: the one before can be flushed once its batches are in. */
   readonly onRotated: () => void
+  /** Cells have come into memory. */
+  readonly onSettled: () => void
   /** The log has failed: called once per failure, with what was under way told already. */
   readonly onFailed: (cause: unknown) => void
 }
@@ -389,6 +391,7 @@ export class Committer {
       generation.batches -= 1
       batch.clear()
     }
+    this.parts.onSettled()
   }
 
   private settle(batch: Batch, generation: Generation): void {

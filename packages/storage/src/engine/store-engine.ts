@@ -48,6 +48,9 @@ export interface EngineParts {
   readonly recovered: RecoveryReport
 }
 
+/** While a flush is late memtables grow beyond their size: in steps of this the cache gives way. */
+const GROWTH_BYTES = 256 * 1024
+
 /**
  * The store: `committer` takes writes to the log and into memory, `reader` and `scanner` find cells
  * in memory and in tables, `flusher` turns memtables into tables, `compactor` merges these, `digester`
@@ -63,6 +66,8 @@ export class StoreEngine implements CellStore {
   private readonly digester: Digester
   readonly staging: Staging
   private readonly throttle: Throttle
+  /** What memtables held when the cache was last given the rest. */
+  private sharedBytes = 0
   private failure: CassioError | undefined
   private closing: Promise<void> | undefined
 
@@ -91,6 +96,9 @@ export class StoreEngine implements CellStore {
         generations.push(new Generation(settings.memtableBytes, parts.pool))
         this.shareMemory()
         this.flusher.wake()
+      },
+      onSettled: () => {
+        if (this.memtableBytes > this.sharedBytes + GROWTH_BYTES) this.shareMemory()
       },
       onFailed: this.fail,
     })
@@ -360,6 +368,13 @@ export class StoreEngine implements CellStore {
     let held = pool.bytes + staged + settings.pendingBytesMax
     for (const { memoryBytes } of generations) held += Math.max(memoryBytes, usual)
     cache.resize(cacheBytes(settings, held))
+    this.sharedBytes = this.memtableBytes
+  }
+
+  private get memtableBytes(): number {
+    let bytes = 0
+    for (const { memoryBytes } of this.parts.generations) bytes += memoryBytes
+    return bytes
   }
 
   /** The first segment that the generations from `index` on need. */
